@@ -1,0 +1,82 @@
+"""Atomistic systems as tensors.
+
+Axes, everywhere in the package:
+
+    atoms    atoms of all systems, concatenated
+    edges    directed neighbour pairs, all systems concatenated, sorted by receiver
+    systems  the batch; a single structure is a batch of one
+
+Units: Å, eV, amu, e, fs. Cell vectors are rows. Geometry is float64, whatever the precision
+of the model: differences of positions are taken before anything is rounded.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtomicBatch:
+    """What a model may see. Labels live in `Properties`, never here."""
+
+    positions: Float[Tensor, "atoms 3"]
+    species: Int[Tensor, " atoms"]  # index into the model's element list
+    system: Int[Tensor, " atoms"]  # which system an atom belongs to, sorted
+    cell: Float[Tensor, "systems 3 3"]
+    pbc: Bool[Tensor, "systems 3"]
+    senders: Int[Tensor, " edges"]  # neighbour j
+    receivers: Int[Tensor, " edges"]  # centre i, sorted
+    shifts: Int[Tensor, "edges 3"]  # lattice translations of j
+    row_pointer: Int[Tensor, " rows"]  # edges of atom i: row_pointer[i] ... row_pointer[i+1]
+    reverse: Int[Tensor, " edges"]  # index of the mirrored edge (j <- i, −shift)
+    charge: Float[Tensor, " systems"] | None = None  # total charge, e
+
+    @property
+    def num_atoms(self) -> int:
+        """Atoms of all systems."""
+        return self.positions.shape[0]
+
+    @property
+    def num_systems(self) -> int:
+        """Systems in the batch."""
+        return self.cell.shape[0]
+
+    def vectors(self) -> Float[Tensor, "edges 3"]:
+        """r_ij = r_j + shift · cell − r_i, from centre to neighbour, in Å."""
+        offset = torch.einsum(
+            "es,est->et", self.shifts.to(self.cell.dtype), self.cell[self.system[self.receivers]]
+        )
+        return self.positions[self.senders] + offset - self.positions[self.receivers]
+
+    def volume(self) -> Float[Tensor, " systems"]:
+        """|det cell|, Å³: positive for a left-handed cell too; zero where there is no cell."""
+        return torch.linalg.det(self.cell).abs()
+
+    def atoms_per_system(self) -> Int[Tensor, " systems"]:
+        """Number of atoms of every system."""
+        return torch.bincount(self.system, minlength=self.num_systems)
+
+    def sum_over_systems(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "systems *rest"]:
+        """Sum a quantity of the atoms over the atoms of each system."""
+        zeros = values.new_zeros((self.num_systems, *values.shape[1:]))
+        return zeros.index_add(0, self.system, values)
+
+    def with_positions(self, positions: Float[Tensor, "atoms 3"]) -> "AtomicBatch":
+        """The same batch, its atoms moved; the edges stay."""
+        return replace(self, positions=positions)
+
+    def strained(self, strain: Float[Tensor, "systems 3 3"]) -> "AtomicBatch":
+        """Positions and cell under r → r + r·ε with ε symmetrised, edges kept."""
+        symmetric = (strain + strain.transpose(1, 2)) / 2
+        positions = self.positions + torch.einsum("ai,aij->aj", self.positions, symmetric[self.system])
+        return replace(self, positions=positions, cell=self.cell + self.cell @ symmetric)
+
+    def to(self, device: torch.device | str) -> "AtomicBatch":
+        """The batch on another device."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return AtomicBatch(**{k: None if v is None else v.to(device) for k, v in moved.items()})
+
+
+torch.export.register_dataclass(AtomicBatch)

@@ -1,0 +1,27 @@
+"""What is measured on the training data, stored in the model file, and never typed into a configuration."""
+
+from typing import Literal
+
+from equipot.config import Config
+
+
+class TargetStatistics(Config):
+    """Baseline and scale of one tensorial target (design: per irrep, uncentred, baseline for l = 0 only).
+
+    A per-system label y of N atoms is modelled as Σ_i baseline[z_i] + √N · scale[l] · model; a per-atom
+    label as baseline[z_i] + scale[l] · model.
+    """
+
+    baseline: tuple[float, ...]  # one number per element, in the target's unit; zeros where l > 0 only
+    scales: tuple[float, ...]  # one number per irrep of the target
+
+
+class Statistics(Config):
+    """Numbers that a model takes from its training set."""
+
+    elements: tuple[int, ...]  # atomic numbers, ascending: the meaning of `species`
+    mean_neighbors: float  # over atoms that have any, at the model's cutoff
+    reference_energies: tuple[float, ...]  # eV, per element
+    reference_source: Literal["isolated atoms", "least squares", "given", "none"] = "none"
+    energy_scale: float = 1.0  # eV/Å: RMS force component, multiplies the per-atom model energy (length 1 Å)
+    targets: dict[str, TargetStatistics] = {}
