@@ -6,10 +6,12 @@ from equipot.config import Config
 
 
 class TargetStatistics(Config):
-    """Baseline and scale of one tensorial target (design: per irrep, uncentred, baseline for l = 0 only).
+    """Baseline and scale of one tensorial target.
 
-    A per-system label y of N atoms is modelled as Σ_i baseline[z_i] + √N · scale[l] · model; a per-atom
-    label as baseline[z_i] + scale[l] · model.
+    A label of a system is modelled as Σ_i (baseline[z_i] + scale[l] · model_i), a label of an atom as one such
+    term. Scales are uncentred root mean squares, one per irrep (of label/√N for a system of N atoms, since sums of
+    N independent terms grow like √N); the baseline belongs to the invariant part alone, because the isotropic mean
+    of any other irrep is zero and a shift of it would break equivariance.
     """
 
     baseline: tuple[float, ...]  # one number per element, in the target's unit; zeros where l > 0 only

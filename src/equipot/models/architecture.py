@@ -1,0 +1,26 @@
+"""What every architecture's configuration has in common."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import PositiveFloat, model_validator
+
+from equipot.config import Config
+
+Size = Literal["small", "medium", "large"]
+
+
+class ArchitectureConfig(Config):
+    """A cutoff, and a size that stands for the hyper-parameters which the user does not set."""
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    size: Size = "medium"
+    cutoff: PositiveFloat = 5.0  # Å
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_size(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        preset = cls.presets.get(values.get("size", "medium"), {})
+        return {**preset, **values}

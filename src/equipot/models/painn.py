@@ -1,0 +1,128 @@
+"""PaiNN: messages of scalars s and vectors v, and their exchange on each atom.
+
+K. T. Schütt, O. T. Unke, M. Gastegger, ICML 2021 (arXiv:2102.03150).
+
+    message   Fig. 2b   [a, b, c]_ij = φ(s_j) ∘ W(r_ij),   W(r) = (g(r) W_r + b_r) f_cut(r)
+                        s_i += Σ_j a_ij,   v_i += Σ_j (b_ij r̂_ij + c_ij v_j)
+    update    Fig. 2c   [a_ss, a_vv, a_sv] = MLP([s_i, |V v_i|])
+                        s_i += a_ss + a_sv ⟨U v_i, V v_i⟩,   v_i += a_vv U v_i
+
+Differs from the paper: the norm is √(|V v|² + ε), so that its second derivative exists where v = 0.
+"""
+
+from math import sqrt
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from equipot.batch import AtomicBatch
+from equipot.kernels import EdgeProduct, Path, edge_product
+from equipot.models.architecture import ArchitectureConfig
+from equipot.nn.cutoff import EnvelopeName, envelope
+from equipot.nn.dense import AtomicEmbedding, dense, mlp
+from equipot.nn.radial import RadialName, radial_basis
+from equipot.statistics import Statistics
+from equipot.tensor.basis import Spherical
+from equipot.tensor.features import Features
+from equipot.tensor.irreps import Irrep, Irreps
+from equipot.tensor.norm import safe_norm
+
+SCALAR, VECTOR = Irrep(0, 1), Irrep(1, -1)
+# harmonics have norm √(2l+1): the scale of the middle path makes it the unit vector of the paper
+MESSAGE = EdgeProduct(
+    inputs=(SCALAR, SCALAR, VECTOR),
+    edge=(SCALAR, VECTOR),
+    outputs=(SCALAR, VECTOR),
+    paths=(Path(0, 0, 0), Path(1, 1, 1, scale=1 / sqrt(3)), Path(2, 0, 1)),
+)
+
+
+class PaiNNConfig(ArchitectureConfig):
+    """Hyper-parameters of PaiNN."""
+
+    presets: ClassVar = {
+        "small": {"channels": 64},
+        "medium": {"channels": 128},
+        "large": {"channels": 256, "num_layers": 4},
+    }
+
+    name: Literal["painn"] = "painn"
+    channels: PositiveInt = 128
+    num_layers: PositiveInt = 3
+    num_radial: PositiveInt = 20
+    radial: RadialName = "bessel"
+    envelope: EnvelopeName = "cosine"
+
+
+class Message(nn.Module):
+    """Fig. 2b."""
+
+    def __init__(self, channels: int, num_radial: int) -> None:
+        super().__init__()
+        self.phi = mlp(channels, channels, 3 * channels)
+        self.filter = dense(num_radial, 3 * channels)
+
+    def forward(
+        self,
+        s: Float[Tensor, "atoms channels"],
+        v: Float[Tensor, "atoms 3 channels"],
+        radial: Float[Tensor, "edges num_radial"],
+        cut: Float[Tensor, " edges"],
+        harmonics: Float[Tensor, "edges 4"],
+        batch: AtomicBatch,
+    ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms 3 channels"]]:
+        """The changes of s and v."""
+        a, b, c = self.phi(s)[:, None].chunk(3, dim=-1)
+        weights = (self.filter(radial) * cut[:, None]).unflatten(-1, (3, -1))
+        out = edge_product(MESSAGE, torch.cat([a, b, c * v], dim=1), harmonics, weights, batch)
+        return out[:, 0], out[:, 1:]
+
+
+class Update(nn.Module):
+    """Fig. 2c."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = dense(channels, 2 * channels, bias=False)  # U and V side by side
+        self.attend = mlp(2 * channels, channels, 3 * channels)
+
+    def forward(
+        self, s: Float[Tensor, "atoms channels"], v: Float[Tensor, "atoms 3 channels"]
+    ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms 3 channels"]]:
+        """The changes of s and v."""
+        u, w = self.mix(v).chunk(2, dim=-1)
+        a_ss, a_vv, a_sv = self.attend(torch.cat([s, safe_norm(w, dim=1)], dim=-1)).chunk(3, dim=-1)
+        return a_ss + a_sv * (u * w).sum(dim=1), a_vv[:, None] * u
+
+
+class PaiNN(nn.Module):
+    """Scalars and vectors of every atom after `num_layers` rounds of message and update."""
+
+    def __init__(self, config: PaiNNConfig, statistics: Statistics) -> None:
+        super().__init__()
+        self.cutoff, self.envelope = config.cutoff, config.envelope
+        self.irreps = Irreps.parse(f"{config.channels}x0e + {config.channels}x1o")
+        self.basis = Spherical()
+        self.embedding = AtomicEmbedding(statistics.elements, config.channels)
+        self.radial = radial_basis(config.radial, config.num_radial, config.cutoff)
+        rounds = range(config.num_layers)
+        self.messages = nn.ModuleList(Message(config.channels, config.num_radial) for _ in rounds)
+        self.updates = nn.ModuleList(Update(config.channels) for _ in rounds)
+
+    def forward(self, batch: AtomicBatch) -> Features:
+        """Features 0e and 1o."""
+        s = self.embedding(batch.species)
+        v = s.new_zeros(s.shape[0], 3, s.shape[1])
+        vectors = batch.vectors().to(s.dtype)
+        r = vectors.norm(dim=-1)
+        radial, cut = self.radial(r), envelope(self.envelope, r, self.cutoff)
+        harmonics = torch.cat([self.basis.harmonics(vectors, l) for l in (0, 1)], dim=-1)
+        for message, update in zip(self.messages, self.updates, strict=True):
+            ds, dv = message(s, v, radial, cut, harmonics, batch)
+            s, v = s + ds, v + dv
+            ds, dv = update(s, v)
+            s, v = s + ds, v + dv
+        return Features(irreps=self.irreps, blocks=(s[:, None], v))

@@ -1,0 +1,54 @@
+"""Dense layers of the invariant parts."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class ShiftedSoftplus(nn.Module):
+    """ln(1 + eˣ) − ln 2: smooth everywhere, zero at zero. Schütt et al., NeurIPS 2017."""
+
+    def forward(self, x: Float[Tensor, "*batch channels"]) -> Float[Tensor, "*batch channels"]:
+        """Element by element."""
+        return F.softplus(x) - math.log(2)
+
+
+def dense(num_in: int, num_out: int, *, bias: bool = True) -> nn.Linear:
+    """A linear layer with Xavier-uniform weights and zero biases, as SchNet and PaiNN start."""
+    layer = nn.Linear(num_in, num_out, bias=bias)
+    nn.init.xavier_uniform_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def mlp(*sizes: int, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
+    """Dense layers with an activation between them, none after the last."""
+    layers: list[nn.Module] = []
+    for num_in, num_out in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [dense(num_in, num_out), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+class AtomicEmbedding(nn.Module):
+    """A learned vector for each chemical element, x_i = a_{Z_i}, of a table that holds all elements.
+
+    The table has 100 rows whatever the training set holds, as in the published models, so that a model may be
+    fine-tuned to more elements; an index into the model's element list comes in.
+    """
+
+    atomic_numbers: Tensor
+
+    def __init__(self, elements: tuple[int, ...], channels: int, num_rows: int = 100) -> None:
+        super().__init__()
+        if max(elements) >= num_rows:
+            raise ValueError(f"element {max(elements)}: the embedding knows atomic numbers below {num_rows}.")
+        self.table = nn.Embedding(num_rows, channels)
+        self.register_buffer("atomic_numbers", torch.tensor(elements), persistent=False)
+
+    def forward(self, species: Tensor) -> Float[Tensor, "atoms channels"]:
+        """One row per atom."""
+        return self.table(self.atomic_numbers[species])

@@ -1,0 +1,167 @@
+"""A backbone, its heads, and the derivatives of the energy, taken once and here."""
+
+from collections.abc import Collection
+
+import torch
+from jaxtyping import Float
+from pydantic import ConfigDict
+from torch import Tensor, nn
+
+from equipot.batch import AtomicBatch
+from equipot.config import Config
+from equipot.models import ModelConfig, build_model
+from equipot.potential.heads import AtomicEnergy, CartesianTensor, Charges, Dipole, IrrepsHead, Polarizability
+from equipot.potential.lift import Lift
+from equipot.potential.per_element import PerElement
+from equipot.potential.targets import TargetsConfig
+from equipot.properties import Properties
+from equipot.statistics import Statistics, TargetStatistics
+from equipot.tensor.features import Features
+from equipot.tensor.irreps import SCALAR, Irreps
+
+
+class PotentialConfig(Config):
+    """Everything that, with the statistics of the training set, determines a potential."""
+
+    model_config = ConfigDict(title="potential")
+
+    model: ModelConfig
+    targets: TargetsConfig = TargetsConfig()
+
+
+class Potential(nn.Module):
+    """Energy, forces, stress and every other target of a batch of systems.
+
+        E = Σ_i σ e_i + μ_{z_i},   F = −∂E/∂r,   stress = (1/V) ∂E/∂ε  under  r → r + r·ε, cell → cell + cell·ε
+
+    The backbone runs in the precision of its parameters; geometry, reference energies and sums are float64.
+    """
+
+    def __init__(self, config: PotentialConfig, statistics: Statistics) -> None:
+        super().__init__()
+        self.config, self.statistics = config, statistics
+        self.model = build_model(config.model, statistics)
+        irreps = self.model.irreps
+        self.lift = Lift(irreps, config.model.cutoff) if _needs_vectors(config.targets, irreps) else None
+        heads = _build_heads(config.targets, self.lift.irreps if self.lift else irreps, statistics)
+        self.heads = nn.ModuleDict(heads)
+        self.reference_energies = PerElement(statistics.reference_energies)
+
+    @property
+    def cutoff(self) -> float:
+        """Radius of the neighbour list, Å."""
+        return self.config.model.cutoff
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers it knows; `species` is an index into them."""
+        return self.statistics.elements
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of what it predicts, derivatives of the energy left out."""
+        return tuple(self.heads)
+
+    def forward(
+        self,
+        batch: AtomicBatch,
+        *,
+        forces: bool = False,
+        stress: bool = False,
+        targets: Collection[str] | None = None,
+        create_graph: bool = False,
+    ) -> Properties:
+        """Evaluate the targets (all of them when None); `create_graph` keeps what training on forces needs."""
+        wanted = set(self.heads) if targets is None else set(targets) & set(self.heads)
+        if forces or stress:
+            if "energy" not in self.heads:
+                raise ValueError(
+                    f"forces and stress need an energy; this model predicts {', '.join(self.targets)}."
+                )
+            with torch.enable_grad():
+                return self._with_derivatives(batch, wanted | {"energy"}, forces, stress, create_graph)
+        return self._evaluate(batch, wanted)
+
+    def _evaluate(self, batch: AtomicBatch, wanted: set[str]) -> Properties:
+        features: Features = self.model(batch)
+        if self.lift is not None:
+            features = self.lift(features, batch)
+        out: dict[str, Tensor] = {}
+        if "energy" in wanted:
+            out["atomic_energies"] = self._atomic_energies(features, batch)
+            out["energy"] = batch.sum_over_systems(out["atomic_energies"])
+        for name in wanted - {"energy"}:
+            out[name] = self.heads[name](features, batch)
+        own = {n: out.pop(n) for n in list(out) if n not in self.config.targets.tensors}
+        return Properties(**own, tensors=out)
+
+    def _atomic_energies(self, features: Features, batch: AtomicBatch) -> Float[Tensor, " atoms"]:
+        model = self.heads["energy"](features).double()
+        return self.statistics.energy_scale * model + self.reference_energies(batch.species)
+
+    def _with_derivatives(
+        self, batch: AtomicBatch, wanted: set[str], forces: bool, stress: bool, create_graph: bool
+    ) -> Properties:
+        positions = batch.positions.detach().requires_grad_(True)
+        strain = torch.zeros_like(batch.cell)
+        moved = batch.with_positions(positions)
+        if stress:
+            strain.requires_grad_(True)
+            moved = moved.strained(strain)
+        out = self._evaluate(moved, wanted)
+        assert out.energy is not None
+        inputs = [positions] * forces + [strain] * stress
+        gradients = list(torch.autograd.grad(out.energy.sum(), inputs, create_graph=create_graph))
+        values = dict(out.items())
+        if forces:
+            values["forces"] = -gradients.pop(0)
+        if stress:
+            values["stress"] = gradients.pop(0) / _volume(batch)[:, None, None]
+        own = {n: values.pop(n) for n in list(values) if n not in self.config.targets.tensors}
+        result = Properties(**own, tensors=values)
+        return result if create_graph else result.detach()
+
+
+def _volume(batch: AtomicBatch) -> Float[Tensor, " systems"]:
+    """Volume of each cell; stress has none to refer to where a direction is not periodic."""
+    if not bool(batch.pbc.all()):
+        raise ValueError(
+            "stress needs a cell that is periodic in three directions; ask for energy and forces only."
+        )
+    return batch.volume()
+
+
+def _needs_vectors(targets: TargetsConfig, irreps: Irreps) -> bool:
+    if "1o" in irreps:
+        return False
+    tensorial = any(
+        t.irreps is None or Irreps.parse(t.irreps).labels != (SCALAR,) for t in targets.tensors.values()
+    )
+    return targets.dipole is not None or targets.polarizability is not None or tensorial
+
+
+def _build_heads(targets: TargetsConfig, irreps: Irreps, statistics: Statistics) -> dict[str, nn.Module]:
+    charge = None if targets.total_charge == "frame" else float(targets.total_charge)
+    elements = statistics.elements
+    heads: dict[str, nn.Module] = {}
+    if targets.energy is not None:
+        heads["energy"] = AtomicEnergy(irreps)
+    if targets.charges is not None:
+        heads["charges"] = Charges(irreps, _measured(statistics, "charges", 1), charge)
+    if targets.dipole is not None:
+        heads["dipole"] = Dipole(irreps, targets.dipole, _measured(statistics, "dipole", 1), elements, charge)
+    if targets.polarizability is not None:
+        measured = _measured(statistics, "polarizability", 2)
+        heads["polarizability"] = Polarizability(irreps, targets.polarizability, measured, elements)
+    for name, target in targets.tensors.items():
+        num_scales = 1 if target.irreps is None else len(tuple(Irreps.parse(target.irreps)))
+        head = CartesianTensor if target.irreps is None else IrrepsHead
+        heads[name] = head(irreps, target, _measured(statistics, name, num_scales))
+    return heads
+
+
+def _measured(statistics: Statistics, name: str, num_scales: int) -> TargetStatistics:
+    """What was measured of a target; ones and zeros for a model that has not seen data."""
+    return statistics.targets.get(
+        name, TargetStatistics(baseline=(0.0,) * len(statistics.elements), scales=(1.0,) * num_scales)
+    )

@@ -1,0 +1,97 @@
+"""What a potential predicts: targets as data, each with the options of its head."""
+
+import re
+from typing import Literal
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from equipot.config import Config
+from equipot.properties import FIELDS
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class EnergyTarget(Config):
+    """Potential energy, and which of its derivatives are trained."""
+
+    forces: bool = True
+    stress: bool | Literal["auto"] = "auto"  # auto: when the training file has stresses
+
+
+class ChargesTarget(Config):
+    """Partial charges that are labelled, e. Their sum is the total charge of the system."""
+
+
+class DipoleTarget(Config):
+    """Dipole moment, e·Å: charges at the atoms and a dipole on each.
+
+    `atomic` leaves the charges out, as a periodic system demands.
+    """
+
+    form: Literal["charges+atomic", "charges", "atomic"] = "charges+atomic"
+    origin: Literal["center of mass", "coordinates"] = "center of mass"
+
+
+class PolarizabilityTarget(Config):
+    """Polarizability, Å³: isotropic atomic parts and products of vectors.
+
+    `vectors`: Σ_i α₀ 1 + ν_i ⊗ w_i + w_i ⊗ ν_i with two learned vectors, free of any origin.
+    `positions`: w_i is the position relative to the centre of mass (PaiNN paper, Eq. 12); molecules only.
+    """
+
+    form: Literal["vectors", "positions"] = "vectors"
+
+
+class TensorTarget(Config):
+    """Any other tensor, of each atom or of the whole system.
+
+    Either `order` M, a Cartesian tensor (3, … 3) as Σ_k λ_k ν_k1 ⊗ … ⊗ ν_kM, or `irreps` such as "0e + 2e", whose
+    spherical components are predicted one after another.
+    """
+
+    order: int | None = Field(default=None, ge=0, le=4)
+    irreps: str | None = None
+    rank: PositiveInt = 8
+    per: Literal["atom", "system"] = "system"
+    symmetric: bool = False
+    traceless: bool = False
+    unit: str = ""  # as in the file: equipot does not convert what it does not know
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "TensorTarget":
+        if (self.order is None) == (self.irreps is None):
+            raise ValueError(
+                "give either order (a Cartesian tensor) or irreps (spherical components), not both"
+            )
+        if self.traceless and not self.symmetric:
+            raise ValueError("traceless tensors are built from symmetric ones: set symmetric=true as well")
+        return self
+
+
+class TargetsConfig(Config):
+    """All targets of one potential; it trains on whatever subset of them a frame is labelled with."""
+
+    energy: EnergyTarget | None = EnergyTarget()
+    charges: ChargesTarget | None = None
+    dipole: DipoleTarget | None = None
+    polarizability: PolarizabilityTarget | None = None
+    tensors: dict[str, TensorTarget] = {}
+    total_charge: float | Literal["frame"] = "frame"  # e; `frame`: every frame must say its own
+
+    @field_validator("tensors")
+    @classmethod
+    def _names(cls, tensors: dict[str, TensorTarget]) -> dict[str, TensorTarget]:
+        for name in tensors:
+            if name in FIELDS or not NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} cannot name a tensor: lower case letters, digits and _, and none of {FIELDS}"
+                )
+        return tensors
+
+    def names(self) -> tuple[str, ...]:
+        """Labels that these targets can learn from, forces and stress included."""
+        found: list[str] = []
+        if self.energy is not None:
+            found += ["energy"] + ["forces"] * self.energy.forces + ["stress"] * (self.energy.stress is True)
+        found += [n for n in ("charges", "dipole", "polarizability") if getattr(self, n) is not None]
+        return (*found, *self.tensors)

@@ -1,0 +1,26 @@
+"""Optimizers, and which weights decay."""
+
+import torch
+from torch import nn
+
+from equipot.train.config import TrainConfig
+
+
+def build_optimizer(config: TrainConfig, module: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """Weight decay on the matrices of linear layers; none on biases, embeddings, norms and scales."""
+    decaying = [m.weight for m in module.modules() if isinstance(m, nn.Linear)]
+    chosen = {id(p) for p in decaying}
+    others = [p for p in module.parameters() if id(p) not in chosen]
+    groups = [
+        {"params": decaying, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), foreach=True)
+    return torch.optim.Adam(groups, lr=learning_rate, amsgrad=config.optimizer == "amsgrad", foreach=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """For all groups alike."""
+    for group in optimizer.param_groups:
+        group["lr"] = value
