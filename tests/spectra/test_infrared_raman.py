@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from oscillators import omega
 from scipy.spatial.transform import Rotation
 
 from equipot import units
@@ -17,6 +16,7 @@ from equipot.spectra.raman import (
     raman,
     scattering_factor,
 )
+from spectra.oscillators import omega
 
 METHOD = Method(stride=1.0, temperature=300.0, lags=1000)
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from oscillators import langevin, omega, verlet
 
 from equipot import units
 from equipot.spectra.correlation import get_window
@@ -13,6 +12,7 @@ from equipot.spectra.line import (
     line_density,
     rate_density,
 )
+from spectra.oscillators import langevin, omega, verlet
 
 
 def top(line):
