@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from jaxtyping import config as shapes
 
 matplotlib.use("Agg")
 
@@ -36,6 +37,15 @@ def seeds() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_shapes(request: pytest.FixtureRequest):
+    """Take the checker of shapes away from tests marked `noshapes`: compilation does not survive it."""
+    off = request.node.get_closest_marker("noshapes") is not None
+    shapes.update("jaxtyping_disable", off)
+    yield
+    shapes.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -1,0 +1,50 @@
+"""What is installed is what was tested, and what the documents point to exists."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PINS = [
+    Requirement(line)
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+DOCUMENTS = sorted(
+    path
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md"))
+    if ".venv" not in path.parts
+)
+
+
+def normal(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def declared() -> list[Requirement]:
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *extras["test"], *extras["dev"]]
+    return [r for r in map(Requirement, lines) if r.name != PROJECT["name"]]
+
+
+def test_constraints_are_exact_and_portable():
+    for pin in PINS:
+        assert [s.operator for s in pin.specifier] == ["=="], pin
+        assert "+" not in str(pin.specifier) and pin.url is None, pin
+
+
+@pytest.mark.parametrize("requirement", declared(), ids=lambda r: r.name)
+def test_every_dependency_is_pinned_within_its_bounds(requirement):
+    version = {normal(p.name): next(iter(p.specifier)).version for p in PINS}[normal(requirement.name)]
+    assert requirement.specifier.contains(version)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    targets = [t.split("#")[0] for t in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in t]
+    assert [t for t in targets if t and not (document.parent / t).exists()] == []
