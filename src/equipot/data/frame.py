@@ -105,7 +105,9 @@ def _symbol(number: int) -> str:
 
 def _number(info: Mapping[str, object], key: str, where: str) -> float | None:
     value = info.get(key)
-    if value is None:
+    if value is None or isinstance(
+        value, bool | np.bool_
+    ):  # a bare word of a comment, which ASE reads as True
         return None
     try:
         number = float(np.asarray(value).reshape(()))
