@@ -68,6 +68,7 @@ browser:
 	else echo "No Chromium and no right to install it: the browser test is skipped."; fi
 
 wheel: $(DEV_STAMP)  ## a wheel in dist/
+	rm -rf build  # setuptools would ship what it finds there
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
 
 constraints: $(DEV_STAMP)  ## write the versions of this environment into constraints.txt
