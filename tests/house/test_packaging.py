@@ -1,6 +1,8 @@
 """What is installed is what was tested, and what the documents point to exists."""
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -19,6 +21,20 @@ DOCUMENTS = sorted(
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md"))
     if ".venv" not in path.parts
 )
+
+
+DISTRIBUTION = {"yaml": "pyyaml"}  # where the name that is imported is another one
+
+
+def imported(path: Path) -> set[str]:
+    """Packages of others that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names - set(sys.stdlib_module_names) - {"equipot"}
 
 
 def normal(name: str) -> str:
@@ -41,6 +57,15 @@ def test_constraints_are_exact_and_portable():
 def test_every_dependency_is_pinned_within_its_bounds(requirement):
     version = {normal(p.name): next(iter(p.specifier)).version for p in PINS}[normal(requirement.name)]
     assert requirement.specifier.contains(version)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "src").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT / "src" / "equipot"))
+)
+def test_every_import_is_a_declared_dependency(path):
+    """What comes along by chance, through a dependency of a dependency, is missing elsewhere."""
+    known = {normal(Requirement(line).name) for line in PROJECT["dependencies"]}
+    assert {normal(DISTRIBUTION.get(name, name)) for name in imported(path)} <= known
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
