@@ -35,15 +35,12 @@ def neighbor_list(
     Raises ValueError for atoms on top of each other, numbers that are not finite, and periodic
     directions without an independent cell vector.
     """
-    _check(positions, cell, pbc, cutoff)
-    search = NeighborList(cutoff=cutoff, full_list=False)
-    i, j, shift, vector = search.compute(positions, _completed(cell, pbc), pbc, "ijSD")
-    _refuse_coincident(i, j, vector)
+    i, j, shift, distance = pairs(positions, cell, pbc, cutoff)
+    _refuse_coincident(i, j, distance)
     # One direction of each pair is searched and mirrored, so that an edge exactly at the cutoff
     # never loses its reverse to round-off.
-    receivers = np.concatenate([i, j]).astype(np.int64)
-    senders = np.concatenate([j, i]).astype(np.int64)
-    shifts = np.concatenate([shift, -shift]).astype(np.int64)
+    receivers, senders = np.concatenate([i, j]), np.concatenate([j, i])
+    shifts = np.concatenate([shift, -shift])
     order = np.lexsort((shifts[:, 2], shifts[:, 1], shifts[:, 0], senders, receivers))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
@@ -55,6 +52,24 @@ def neighbor_list(
         row_pointer=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         reverse=place[(order + len(i)) % max(len(order), 1)],
     )
+
+
+def pairs(
+    positions: Float[np.ndarray, "atoms 3"],
+    cell: Float[np.ndarray, "3 3"],
+    pbc: Bool[np.ndarray, "3"],
+    cutoff: float,
+) -> tuple[
+    Int[np.ndarray, " pairs"],
+    Int[np.ndarray, " pairs"],
+    Int[np.ndarray, "pairs 3"],
+    Float[np.ndarray, " pairs"],
+]:
+    """Every pair within `cutoff` once, coincident atoms too: i, j, lattice translation of j, distance (Å)."""
+    _check(positions, cell, pbc, cutoff)
+    search = NeighborList(cutoff=cutoff, full_list=False)
+    i, j, shift, distance = search.compute(positions, _completed(cell, pbc), pbc, "ijSd")
+    return i.astype(np.int64), j.astype(np.int64), shift.astype(np.int64), distance
 
 
 def _check(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float) -> None:
@@ -91,8 +106,7 @@ def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return box
 
 
-def _refuse_coincident(i: np.ndarray, j: np.ndarray, vector: np.ndarray) -> None:
-    distance = np.linalg.norm(vector, axis=1)
+def _refuse_coincident(i: np.ndarray, j: np.ndarray, distance: np.ndarray) -> None:
     near = np.flatnonzero(distance < COINCIDENT)
     if len(near):
         a, b = i[near[0]], j[near[0]]

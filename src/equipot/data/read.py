@@ -71,7 +71,7 @@ class Frames(Sequence[Frame]):
                 first = next(f for f in self.structures if name not in f.labels)
                 raise ValueError(
                     f"{self.path}: {total - count} of {total} frames have no {name}, the first is frame "
-                    f"{first.index}. data.required demands it in all: complete them, or take it from the list."
+                    f"{first.index}. data.required demands it in all: complete them, or take it off the list."
                 )
 
 

@@ -126,16 +126,16 @@ def _count_frames(path: Path, text: str) -> int:
             atoms = int(lines[at])
         except ValueError:
             raise ValueError(
-                f"{path}, frame {frames}: line {at + 1} should be a number of atoms, found {lines[at][:40]!r}."
+                f"{path}, frame {frames}: line {at + 1} should be a number of atoms, found {lines[at]!r:.40}."
             ) from None
         if atoms < 1:
             raise ValueError(f"{path}, frame {frames}: line {at + 1} says {atoms} atoms.")
         found = len(lines) - at - 2
         if found < atoms:
             raise ValueError(
-                f"{path}, frame {frames}: truncated: {atoms} atoms announced in line {at + 1}, {max(found, 0)} "
-                f"found. Restore the file, or delete its last {len(lines) - at} lines to keep the {frames} frames "
-                "before."
+                f"{path}, frame {frames}: truncated: {atoms} atoms announced in line {at + 1}, "
+                f"{max(found, 0)} found. Restore the file, or delete its last {len(lines) - at} lines to "
+                f"keep the {frames} frames before."
             )
         at, frames = at + 2 + atoms, frames + 1
         while at < len(lines) and lines[at].lstrip().startswith("VEC"):
