@@ -145,9 +145,9 @@ class Cartesian:
     """3^l components of a symmetric traceless tensor, its axes flattened; irreducible Cartesian products.
 
     Normalisation `isometric`: the images under Q of the spherical harmonics and couplings, so that the same
-    weights give the same model in both bases. `published`: unit tensors T_l with T_l · r̂^l = 1 and products with
-    (T_l1 ⊗ T_l2)_l3 = T_l3, as in the papers on irreducible Cartesian tensor potentials
-    (Zaverkin et al., NeurIPS 2024, arXiv:2405.14253); odd products, which vanish there, stay isometric.
+    weights give the same model in both bases. `published`: unit tensors T_l with T_l · r̂^l = 1 and products
+    with (T_l1 ⊗ T_l2)_l3 = T_l3, as in the paper on irreducible Cartesian tensor potentials (Zaverkin et al.,
+    NeurIPS 2024, arXiv:2405.14253); odd products, which vanish for equal directions, stay isometric.
     """
 
     def __init__(self, normalisation: Literal["isometric", "published"] = "isometric") -> None:
@@ -193,7 +193,7 @@ class Cartesian:
         l2: int,
         l3: int,
     ) -> Float[Tensor, "*batch dim3 channels"]:
-        """(x ⊗ y)_l3: contract k pairs of axes, join one more by ε if l1+l2−l3 is odd, symmetrise, remove traces.
+        """(x ⊗ y)_l3: contract k pairs of axes, for odd l1+l2−l3 join one more by ε, symmetrize, remove traces.
 
         The published formulas write the removal of traces out as a sum over products with δ; it is the
         projection Q Qᵀ onto symmetric traceless tensors.
@@ -232,7 +232,7 @@ def _contract(
     l2: int,
     l3: int,
 ) -> Float[Tensor, "*batch dim3 channels"]:
-    """x ·_k y with 3^l3 components, or ε : x ·_k y if l1 + l2 − l3 is odd; neither symmetric nor traceless."""
+    """The contraction x ·_k y, or ε : x ·_k y if l1 + l2 − l3 is odd; not yet symmetric and traceless."""
     odd = (l1 + l2 - l3) % 2
     k = (l1 + l2 - l3 - odd) // 2
     batch, channels = x.shape[:-2], x.shape[-1]

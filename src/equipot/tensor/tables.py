@@ -10,7 +10,7 @@ and without the Condon-Shortley phase, m = −l ... l, so that degree 1 is (x, y
 """
 
 from collections import Counter
-from functools import lru_cache
+from functools import cache
 from itertools import product as words
 from math import comb, factorial, sqrt
 
@@ -24,7 +24,7 @@ _Polynomial = Counter  # exponents of (x, y, z) -> coefficient
 
 
 def double_factorial(n: int) -> int:
-    """n!! = n (n−2) (n−4) ..., one for n ≤ 0."""
+    """The product n (n−2) (n−4) ..., one for n ≤ 0."""
     return 1 if n <= 0 else n * double_factorial(n - 2)
 
 
@@ -70,7 +70,7 @@ def _harmonic_polynomial(l: int, m: int) -> _Polynomial:
     return Counter({i: norm * v for i, v in _times(polar, azimuth).items()})
 
 
-@lru_cache(maxsize=None)
+@cache
 def isometry(l: int) -> np.ndarray:
     """Q [3^l, 2l+1], QᵀQ = 1: column m holds the symmetric traceless tensor B^l_m, axes flattened.
 
@@ -129,7 +129,7 @@ def check_triangle(l1: int, l2: int, l3: int) -> None:
         raise ValueError(f"coupling: l={l1} times l={l2} contains no l={l3}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def coupling(l1: int, l2: int, l3: int) -> np.ndarray:
     """√(2l3+1) · w3j as [2l3+1, 2l1+1, 2l2+1], its sign that of the Cartesian product.
 
@@ -155,7 +155,7 @@ def wigner_3j(l1: int, l2: int, l3: int) -> np.ndarray:
     return np.moveaxis(coupling(l1, l2, l3), 0, -1) / sqrt(2 * l3 + 1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def harmonic_recursion(l: int) -> np.ndarray:
     """R [(2l−1)·3, 2l+1] with Y_l = (Y_{l−1} ⊗ r̂) R, for component-normalised harmonics."""
     up = isometry(l).reshape(3 ** (l - 1), 3, 2 * l + 1)
@@ -172,7 +172,7 @@ _TABLES = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _cached(name: str, degrees: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.tensor(_TABLES[name](*degrees), dtype=dtype, device=device)
 

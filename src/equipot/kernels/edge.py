@@ -1,0 +1,35 @@
+"""The one edge operation: weigh the features of the neighbors, couple them to the direction, sum.
+
+    out[i,k,c] = Σ_{edges i ← j} Σ_{paths p}  W[ij,p,c] Σ_ab C[p,k,a,b] x[j,a,c] Y[ij,b]
+
+Multilinear in x, Y and W. Every model calls it, so that a faster back end speeds up all of them.
+"""
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from equipot.batch import AtomicBatch
+from equipot.kernels.description import EdgeProduct, Path
+from equipot.kernels.reference import reference_edge_product
+
+__all__ = ["EdgeProduct", "Path", "edge_product"]
+
+
+def edge_product(
+    spec: EdgeProduct,
+    x: Float[Tensor, "atoms inputs channels"] | None,
+    harmonics: Float[Tensor, "edges harmonics"],
+    weights: Float[Tensor, "edges paths channels"],
+    batch: AtomicBatch,
+    backend: Literal["reference"] = "reference",
+) -> Float[Tensor, "atoms outputs channels"]:
+    """Sum over neighbors of weighted couplings of their features with the harmonics of the direction.
+
+    A path (l1, l2, l3) contributes W · scale · √(2l3+1) w3j(x, Y): (l, 0, l) is W x and (0, l, l) is W x Y.
+    `x=None` stands for ones, where all inputs are 0e. The components of a degree-0 edge slot are Y_0 = 1 by
+    definition and are not read.
+    """
+    spec.check(x, harmonics, weights)
+    return reference_edge_product(spec, x, harmonics, weights, batch)
