@@ -17,19 +17,17 @@ class Bessel(nn.Module):
     Gasteiger, Groß, Günnemann, ICLR 2020, Eq. 7.
     """
 
-    frequencies: Tensor
+    index: Tensor  # exact in every precision, unlike the frequencies nπ/r_c
 
     def __init__(self, num_radial: int, cutoff: float) -> None:
         super().__init__()
-        self.prefactor = math.sqrt(2 / cutoff)
-        self.register_buffer(
-            "frequencies", torch.arange(1, num_radial + 1) * (math.pi / cutoff), persistent=False
-        )
+        self.prefactor, self.unit = math.sqrt(2 / cutoff), math.pi / cutoff
+        self.register_buffer("index", torch.arange(1.0, num_radial + 1), persistent=False)
 
     def forward(self, distance: Float[Tensor, " edges"]) -> Float[Tensor, "edges num_radial"]:
         """The basis at every distance."""
         r = distance.clamp(min=1e-6)[:, None]
-        return self.prefactor * torch.sin(r * self.frequencies) / r
+        return self.prefactor * torch.sin(r * (self.index * self.unit)) / r
 
 
 class Gaussian(nn.Module):
@@ -38,16 +36,16 @@ class Gaussian(nn.Module):
     Schütt et al., J. Chem. Phys. 148, 241722 (2018).
     """
 
-    centers: Tensor
+    index: Tensor  # exact in every precision, unlike the centres
 
     def __init__(self, num_radial: int, cutoff: float) -> None:
         super().__init__()
-        self.register_buffer("centers", torch.linspace(0, cutoff, num_radial), persistent=False)
-        self.coefficient = -0.5 * ((num_radial - 1) / cutoff) ** 2
+        self.per_spacing = (num_radial - 1) / cutoff
+        self.register_buffer("index", torch.arange(float(num_radial)), persistent=False)
 
     def forward(self, distance: Float[Tensor, " edges"]) -> Float[Tensor, "edges num_radial"]:
         """The basis at every distance."""
-        return torch.exp(self.coefficient * (distance[:, None] - self.centers) ** 2)
+        return torch.exp(-0.5 * (distance[:, None] * self.per_spacing - self.index) ** 2)
 
 
 def radial_basis(name: RadialName, num_radial: int, cutoff: float) -> Bessel | Gaussian:

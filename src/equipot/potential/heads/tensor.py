@@ -12,9 +12,9 @@ from equipot.batch import AtomicBatch
 from equipot.potential.heads.gated import ScalarsAndVectors
 from equipot.potential.targets import TensorTarget
 from equipot.statistics import TargetStatistics
-from equipot.tensor.basis import Spherical
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irreps
+from equipot.tensor.tables import constant
 
 
 class CartesianTensor(nn.Module):
@@ -29,7 +29,6 @@ class CartesianTensor(nn.Module):
         assert target.order is not None
         self.target, self.order, self.scale = target, target.order, statistics.scales[0]
         self.readout = ScalarsAndVectors(irreps, target.rank, target.rank * max(target.order, 1))
-        self.basis = Spherical()
 
     def forward(self, features: Features, batch: AtomicBatch) -> Float[Tensor, "rows *components"]:
         """One tensor (3, … 3) per atom or per system, in the unit of the labels."""
@@ -55,6 +54,5 @@ class CartesianTensor(nn.Module):
         t = torch.stack([t.permute(0, *p) for p in orders]).sum(0) / math.factorial(self.order)
         if not self.target.traceless:
             return t
-        q = self.basis.cartesian_components(self.order, t)  # [2l+1, 3 … 3], orthonormal
-        flat = q.reshape(q.shape[0], -1)
-        return (t.flatten(1) @ flat.T @ flat).reshape(t.shape)
+        isometry = constant("isometry", self.order, like=t)  # onto symmetric traceless tensors
+        return (t.flatten(1) @ isometry @ isometry.T).reshape(t.shape)
