@@ -1,0 +1,75 @@
+"""Models with random weights whose outputs are of the size of real ones."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from equipot.potential import Potential, PotentialConfig
+from equipot.statistics import Statistics, TargetStatistics
+from equipot.tensor.irreps import Irreps
+from equipot.testing.evaluation import batch, declared_charge
+from equipot.testing.systems import molecule
+
+
+def random_potential(
+    config: PotentialConfig,
+    elements: Sequence[int],
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+) -> Potential:
+    """A model as training would leave it, but for the weights: every bias alive, every output of order one.
+
+    Biases start at zero and random read-outs are small, so that an untrained model passes many tests by predicting
+    next to nothing. Here the biases are drawn, too, and the scales of the targets are set so that the root mean square
+    over random molecules is one (eV/Å for forces) in each irrep.
+    """
+    unit = Statistics(
+        elements=tuple(sorted(elements)),
+        mean_neighbors=10.0,
+        reference_energies=tuple(-10.0 * z for z in sorted(elements)),
+        reference_source="given",
+    )
+    measured = _measure(_with_weights(config, unit, seed).double())
+    return _with_weights(config, measured, seed).to(dtype)
+
+
+def _with_weights(config: PotentialConfig, statistics: Statistics, seed: int) -> Potential:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        potential = Potential(config, statistics)
+        for module in potential.modules():
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.normal_(module.bias, std=0.3)
+    return potential
+
+
+def _measure(potential: Potential) -> Statistics:
+    charge = declared_charge(potential)
+    systems = batch(potential, [molecule(potential.elements, 6, seed, charge) for seed in range(4)])
+    out = potential(systems, forces="energy" in potential.targets).detach()
+    statistics = potential.statistics
+    baseline = (0.0,) * len(statistics.elements)
+    targets = {
+        name: TargetStatistics(baseline=baseline, scales=_scales(potential, name, value))
+        for name, value in out.items()
+        if name not in ("energy", "atomic_energies", "forces")
+    }
+    energy_scale = 1.0 if out.forces is None else 1 / _rms(out.forces)
+    return statistics.model_copy(update={"energy_scale": energy_scale, "targets": targets})
+
+
+def _scales(potential: Potential, name: str, value: Tensor) -> tuple[float, ...]:
+    if name == "polarizability":
+        trace = value.diagonal(dim1=1, dim2=2).mean(-1)
+        rest = value - trace[:, None, None] * torch.eye(3, dtype=value.dtype, device=value.device)
+        return 1 / _rms(trace), 1 / _rms(rest)
+    target = potential.config.targets.tensors.get(name)
+    if target is None or target.irreps is None:
+        return (1 / _rms(value),)
+    parts = value.split([copies * irrep.dim for copies, irrep in Irreps.parse(target.irreps)], dim=-1)
+    return tuple(1 / _rms(part) for part in parts)
+
+
+def _rms(value: Tensor) -> float:
+    return float(value.square().mean().sqrt())
