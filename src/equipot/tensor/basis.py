@@ -193,7 +193,7 @@ class Cartesian:
         l2: int,
         l3: int,
     ) -> Float[Tensor, "*batch dim3 channels"]:
-        """(x ⊗ y)_l3: contract k pairs of axes, for odd l1+l2−l3 join one more by ε, symmetrize, remove traces.
+        """(x ⊗ y)_l3: contract k pairs of axes, for odd l1+l2−l3 join one more by ε; symmetrize, no traces.
 
         The published formulas write the removal of traces out as a sum over products with δ; it is the
         projection Q Qᵀ onto symmetric traceless tensors.

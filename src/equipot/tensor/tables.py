@@ -9,7 +9,7 @@ and without the Condon-Shortley phase, m = −l ... l, so that degree 1 is (x, y
 (xz, xy, y² − (x²+z²)/2, yz, (z²−x²)/2) times (√15, √15, √5, √15, √15).
 """
 
-from collections import Counter
+from collections import defaultdict
 from functools import cache
 from itertools import product as words
 from math import comb, factorial, sqrt
@@ -20,7 +20,7 @@ from torch import Tensor
 
 MAX_DEGREE = 8  # memory: the isometry has 3^l rows
 
-_Polynomial = Counter  # exponents of (x, y, z) -> coefficient
+_Polynomial = dict[tuple[int, int, int], float]  # exponents of (x, y, z) -> coefficient
 
 
 def double_factorial(n: int) -> int:
@@ -34,14 +34,14 @@ def unit_tensor_factor(l: int) -> float:
 
 
 def _times(p: _Polynomial, q: _Polynomial) -> _Polynomial:
-    out: _Polynomial = Counter()
+    out: _Polynomial = defaultdict(float)
     for (i, a), (j, b) in words(p.items(), q.items()):
-        out[tuple(s + t for s, t in zip(i, j, strict=True))] += a * b
+        out[i[0] + j[0], i[1] + j[1], i[2] + j[2]] += a * b
     return out
 
 
 def _power(p: _Polynomial, n: int) -> _Polynomial:
-    out: _Polynomial = Counter({(0, 0, 0): 1.0})
+    out: _Polynomial = {(0, 0, 0): 1.0}
     for _ in range(n):
         out = _times(out, p)
     return out
@@ -54,20 +54,20 @@ def _harmonic_polynomial(l: int, m: int) -> _Polynomial:
     powers of x²+y²+z²; Im for m < 0.
     """
     n = abs(m)
-    squared_radius: _Polynomial = Counter({(2, 0, 0): 1.0, (0, 2, 0): 1.0, (0, 0, 2): 1.0})
-    polar: _Polynomial = Counter()
+    squared_radius: _Polynomial = {(2, 0, 0): 1.0, (0, 2, 0): 1.0, (0, 0, 2): 1.0}
+    polar: _Polynomial = defaultdict(float)
     for k in range((l - n) // 2 + 1):
         c = (-1) ** k * comb(l, k) * comb(2 * l - 2 * k, l) / 2**l
         c *= factorial(l - 2 * k) / factorial(l - 2 * k - n)
-        term = _times(_power(squared_radius, k), Counter({(0, l - 2 * k - n, 0): c}))
+        term = _times(_power(squared_radius, k), {(0, l - 2 * k - n, 0): c})
         for exponents, value in term.items():
             polar[exponents] += value
-    azimuth: _Polynomial = Counter()
+    azimuth: _Polynomial = {}
     for k in range(n + 1):  # (z + ix)^n = Σ binom(n, k) i^k x^k z^(n−k)
         if k % 2 == (m < 0):
             azimuth[(k, 0, n - k)] = comb(n, k) * (-1.0) ** (k // 2)
     norm = sqrt((2 * l + 1) * (2 if m else 1) * factorial(l - n) / factorial(l + n))
-    return Counter({i: norm * v for i, v in _times(polar, azimuth).items()})
+    return {i: norm * v for i, v in _times(polar, azimuth).items()}
 
 
 @cache
@@ -78,11 +78,13 @@ def isometry(l: int) -> np.ndarray:
     """
     if not 0 <= l <= MAX_DEGREE:
         raise ValueError(f"degree of a tensor: found l={l}; expected 0 <= l <= {MAX_DEGREE}")
-    rows = [tuple(word.count(axis) for axis in range(3)) for word in words(range(3), repeat=l)]
+    rows = [(w.count(0), w.count(1), w.count(2)) for w in words(range(3), repeat=l)]
     columns = []
     for m in range(-l, l + 1):
         polynomial = _harmonic_polynomial(l, m)
-        columns.append([polynomial[n] * np.prod([factorial(i) for i in n]) / factorial(l) for n in rows])
+        columns.append(
+            [polynomial.get(n, 0.0) * np.prod([factorial(i) for i in n]) / factorial(l) for n in rows]
+        )
     return np.array(columns, dtype=np.float64).T / sqrt((2 * l + 1) * unit_tensor_factor(l))
 
 
