@@ -49,7 +49,8 @@ def grouped_split(groups: Sequence[Hashable], valid: int, test: int, seed: int) 
         if wanted and not part:
             largest = max(map(len, members.values()))
             raise ValueError(
-                f"{len(members)} groups of up to {largest} frames are too few to give {wanted} to {name}. Ask for more, or use data.split=random."
+                f"{len(members)} groups of up to {largest} frames are too few to give {wanted} to {name}. "
+                "Ask for more, or use data.split=random."
             )
         parts.append(part)
     if not waiting:

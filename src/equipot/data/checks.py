@@ -1,0 +1,336 @@
+"""The checks of the data doctor, one function for each row of the table of bad inputs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+
+from equipot.data.findings import Finding, some
+from equipot.data.frame import Frame
+from equipot.data.neighbors import pairs
+from equipot.data.read import Frames, missing_label
+from equipot.data.recognize import guess_polarizability_unit, length_ratio, unit_evidence
+from equipot.data.splits import repeated, shared
+from equipot.data.statistics import elements_of, reference_energies
+
+#: atoms nearer than this fraction of the sum of their covalent radii are on top of each other
+OVERLAP = 0.4
+#: a force this many times above the 99.9 % quantile of all others is an outlier
+_OUTLIER = 4.0
+#: pairings of units that programs write, the likeliest first
+_USUAL = (
+    ("Ha", "Ha/bohr"),
+    ("kcal/mol", "kcal/mol/Å"),
+    ("Ry", "Ry/bohr"),
+    ("kJ/mol", "kJ/mol/nm"),
+    ("kJ/mol", "kJ/mol/Å"),
+    ("Ha", "Ha/Å"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """Two atoms on top of each other."""
+
+    frame: Frame
+    first: int
+    second: int
+    distance: float  # Å
+
+
+def check_forces(frames: Frames) -> Iterator[Finding]:
+    """Row 1: energies, and forces only under a name that is not searched."""
+    if frames.count("forces") or not frames.count("energy"):
+        return
+    vectors = [f for f in frames.found if f.per == "atom" and f.shape == (3,) and f.low is not None]
+    yield Finding(
+        level="error",
+        row=1,
+        title="no forces under the names that are searched",
+        where=frames.path,
+        evidence=missing_label(frames, "forces").partition("Paste")[0].strip(),
+        fix=f"keys.forces={vectors[0].name if vectors else 'NAME'}, or targets.energy.forces=false",
+    )
+
+
+def check_partial_labels(frames: Frames) -> Iterator[Finding]:
+    """Row 2: labels that only some structures carry."""
+    total = len(frames.structures)
+    for name in frames.labels:
+        missing = [f.index for f in frames.structures if name not in f.labels]
+        if missing:
+            yield Finding(
+                level="warning",
+                row=2,
+                title=f"{name} in {total - len(missing)} of {total} frames",
+                where=f"{frames.path}, without it: frame {some([str(k) for k in missing])}",
+                evidence="the frames that have it are used for it, the others are left out of its loss and errors",
+                fix=f"data.required=[{name}] to refuse such a file",
+            )
+
+
+def check_zero_forces(frames: Frames) -> Iterator[Finding]:
+    """Row 3: forces that are exactly zero on some atoms of a frame, as constraints leave them."""
+    found = []
+    for f in frames.structures:
+        size = np.abs(f.labels["forces"]).max(axis=1) if "forces" in f.labels else np.ones(1)
+        if (size == 0).any() and size.max() > 0.05:
+            found.append((f, np.flatnonzero(size == 0), size.max()))
+    if not found:
+        return
+    frame, atoms, largest = max(found, key=lambda item: len(item[1]))
+    yield Finding(
+        level="warning",
+        row=3,
+        title=f"forces of exactly zero on some atoms of {len(found)} frames",
+        where=f"{frames.path}, frame {some([str(f.index) for f, _, _ in found])}",
+        evidence=f"frame {frame.index}: atom {some([str(a) for a in atoms])} exactly 0 while others feel up to "
+        f"{largest:.3g} eV/Å. Forces are read as stored, so they were zeroed before: constraints applied on writing",
+        fix="write the file again with the raw forces (ASE: atoms.get_forces(apply_constraint=False)), or drop "
+        "these frames; a model would learn that no force acts there",
+    )
+
+
+def check_units(frames: Frames) -> Iterator[Finding]:
+    """Row 6: energies, forces or positions in other units than said or assumed."""
+    used = {f.used_as: f for f in frames.found if f.used_as}
+    structures = frames.structures
+    ratio = length_ratio(structures) if structures else None
+    if ratio is not None and 1.6 < ratio < 2.4:
+        yield Finding(
+            level="error",
+            row=6,
+            title="positions look like bohr",
+            where=frames.path,
+            evidence=f"nearest neighbors stand at {ratio:.2f} times the sum of their covalent radii; Å gives about 1, "
+            "bohr 1.89",
+            fix="data.units={length: bohr}",
+        )
+        return  # the other evidence rests on bond lengths
+    evidence = unit_evidence(structures)
+    if evidence.allows("eV", "eV/Å"):
+        return
+    matches = evidence.matches()
+    if not matches:
+        return
+    energy, forces = next((m for m in _USUAL if m in matches), matches[0])
+    said = [n for n in ("energy", "forces") if n in used and not used[n].assumed]
+    fix = [f"{n}: {u}" for n, u in (("energy", energy), ("forces", forces)) if n in used]
+    about_forces = evidence.stiffness is not None or evidence.ratio is not None
+    if "forces" in used and not about_forces:
+        fix[-1] = "forces: UNIT"
+    yield Finding(
+        level="warning" if said else "error",
+        row=6,
+        title=f"{' and '.join(n for n in ('energy', 'forces') if n in used)} do not look like eV and eV/Å",
+        where=frames.path,
+        evidence=evidence.text()
+        + (f" (after conversion from the given {', '.join(said)} unit)" if said else ""),
+        fix=f"data.units={{{', '.join(fix)}}}",
+    )
+
+
+def check_reference_energies(frames: Frames, isolated: Sequence[Frame] = ()) -> Iterator[Finding]:
+    """Row 8: elements without an isolated-atom energy."""
+    if not frames.count("energy"):
+        return
+    elements = elements_of(frames.structures)
+    found = reference_energies([*frames, *isolated], elements)
+    if not found.fitted:
+        return
+    names = ", ".join(chemical_symbols[z] for z in found.fitted)
+    values = dict(zip(elements, found.values, strict=True))
+    fit = ", ".join(f"{chemical_symbols[z]} {values[z]:.6g} eV" for z in found.fitted)
+    sure = np.isfinite(found.condition)
+    state = f"condition number {found.condition:.3g}" if sure else (
+        "condition number infinite: the compositions do not determine them, the smallest solution is taken"
+    )  # fmt: skip
+    yield Finding(
+        level="note" if sure and found.condition < 1e4 else "warning",
+        row=8,
+        title=f"no isolated-atom energy for {names}",
+        where=frames.path,
+        evidence=f"least squares on the compositions gives {fit}; {state}. Good for this set; energies of other "
+        "compositions and of breaking bonds rest on it",
+        fix="data.isolated_atoms=FILE, or data.reference_energies={"
+        + ", ".join(f"{chemical_symbols[z]}: ENERGY" for z in found.fitted)
+        + "} in eV",
+    )
+
+
+def check_identical(frames: Sequence[Frame], test: Sequence[Frame] | None = None) -> Iterator[Finding]:
+    """Row 10: frames that occur twice, or in training and test set."""
+    found = repeated(frames) if test is None else shared(frames, test)
+    if not found:
+        return
+    listing = some([f"{a.index} = {b.index}" for a, b in found])
+    if test is None:
+        title = f"{len(found)} frames are identical to an earlier one"
+        evidence = f"{listing}. A random split would put copies into training and test set"
+    else:
+        title = f"{len(found)} of {len(test)} test frames are in the training set"
+        evidence = f"training frame = test frame: {listing}. Their errors say nothing about new structures"
+    files = dict.fromkeys(f.source for pair in found for f in pair)
+    yield Finding(
+        level="warning",
+        row=10,
+        title=title,
+        where=" and ".join(files),
+        evidence=evidence,
+        fix="data.split=identical keeps copies together, data.split={by: group, key: NAME} whole groups"
+        if test is None or len(files) == 1
+        else "take them out of one of the files",
+    )
+
+
+def overlaps(frames: Sequence[Frame]) -> list[Overlap]:
+    """Frames in which two atoms are on top of each other, each with its worst pair."""
+    found = []
+    for f in frames:
+        i, j, _, distance = pairs(f.positions, f.cell, f.pbc, 2 * OVERLAP * covalent_radii[f.numbers].max())
+        ratio = distance / (covalent_radii[f.numbers[i]] + covalent_radii[f.numbers[j]])
+        if (ratio < OVERLAP).any():
+            k = ratio.argmin()
+            found.append(Overlap(frame=f, first=int(i[k]), second=int(j[k]), distance=float(distance[k])))
+    return found
+
+
+def check_overlaps(frames: Frames) -> Iterator[Finding]:
+    """Row 11: atoms on top of each other."""
+    found = overlaps(frames.structures)
+    if not found:
+        return
+    listing = some([_named_pair(o) for o in found])
+    yield Finding(
+        level="warning",
+        row=11,
+        title=f"atoms on top of each other in {len(found)} frames",
+        where=f"{frames.path}, frame {some([str(o.frame.index) for o in found])}",
+        evidence=f"{listing}: below {OVERLAP} of the sum of their covalent radii",
+        fix="nothing: such frames are excluded and written to excluded.xyz; correct them to use them",
+    )
+
+
+def _named_pair(o: Overlap) -> str:
+    a, b = (chemical_symbols[o.frame.numbers[k]] for k in (o.first, o.second))
+    return f"frame {o.frame.index}: {a} {o.first} and {b} {o.second} at {o.distance:.3f} Å"
+
+
+def check_force_outliers(frames: Frames) -> Iterator[Finding]:
+    """Row 12: forces far above all others."""
+    labelled = [f for f in frames.structures if "forces" in f.labels]
+    if len(labelled) < 10:
+        return
+    sizes = [np.linalg.norm(f.labels["forces"], axis=1) for f in labelled]
+    largest = np.array([s.max() for s in sizes])
+    usual = largest <= np.quantile(largest, 0.98)  # what is measured must not measure itself
+    quantile = float(np.quantile(np.concatenate([s for s, u in zip(sizes, usual, strict=True) if u]), 0.999))
+    outlying = np.flatnonzero(largest > _OUTLIER * max(quantile, 1e-6))
+    if not len(outlying):
+        return
+    order = outlying[np.argsort(-largest[outlying])]
+    listing = some(
+        [f"frame {labelled[k].index}: {largest[k]:.4g} eV/Å on atom {sizes[k].argmax()}" for k in order]
+    )
+    yield Finding(
+        level="warning",
+        row=12,
+        title=f"force outliers in {len(outlying)} frames",
+        where=f"{frames.path}, frame {some([str(labelled[k].index) for k in order])}",
+        evidence=f"{listing}; 99.9 % of the others are below {quantile:.4g} eV/Å. They are kept",
+        fix=f"data.max_force={2 * quantile:.3g} to leave them out",
+    )
+
+
+def check_polarizability(frames: Frames) -> Iterator[Finding]:
+    """Row 15: polarizabilities in other units, or not symmetric."""
+    labelled = [f for f in frames.structures if "polarizability" in f.labels]
+    if not labelled:
+        return
+    used = next(f for f in frames.found if f.used_as == "polarizability")
+    unit, ratio = guess_polarizability_unit(labelled)
+    beside = (
+        ""
+        if ratio is None
+        else f": {ratio:.3g} times the sum of average atomic polarizabilities (Miller 1990)"
+    )
+    if unit is not None and unit != "Å^3":
+        yield Finding(
+            level="error" if used.assumed else "warning",
+            row=15,
+            title=f"polarizability looks like {unit}, not Å^3",
+            where=f"{frames.path}, {used.name}",
+            evidence=f"read as {used.unit}{beside}",
+            fix=f"data.units={{polarizability: {unit}}}",
+        )
+    elif used.assumed and unit is None:
+        yield Finding(
+            level="warning",
+            row=15,
+            title="the unit of the polarizability is not stated",
+            where=f"{frames.path}, {used.name}",
+            evidence=f"read as Å^3{beside}; the numbers alone do not tell",
+            fix="data.units={polarizability: Å^3}, or bohr^3, or e*Å^2/V",
+        )
+    yield from _asymmetric(frames, labelled, used.name)
+
+
+def _asymmetric(frames: Frames, labelled: Sequence[Frame], name: str) -> Iterator[Finding]:
+    alpha = np.array([f.labels["polarizability"] for f in labelled])
+    skew = np.abs(alpha - alpha.transpose(0, 2, 1)).max(axis=(1, 2)) / 2
+    size = np.abs(alpha).max(axis=(1, 2))
+    worst = int((skew / np.maximum(size, 1e-12)).argmax())
+    share = skew[worst] / max(size[worst], 1e-12)
+    if share < 1e-6:
+        return
+    count = int((skew / np.maximum(size, 1e-12) > 1e-6).sum())
+    yield Finding(
+        level="error" if share > 0.05 else "warning",
+        row=15,
+        title=f"polarizability is not symmetric in {count} frames",
+        where=f"{frames.path}, {name}, worst in frame {labelled[worst].index}",
+        evidence=f"antisymmetric part up to {skew[worst]:.3g} Å^3, {share:.2g} of the largest component; "
+        + (
+            "the nine numbers may be in another order"
+            if share > 0.05
+            else "a model gives symmetric ones only"
+        ),
+        fix="data.symmetrize=[polarizability]",
+    )
+
+
+def check_cells(frames: Frames, cutoff: float) -> Iterator[Finding]:
+    """Row 16: unusual cells, which are treated correctly."""
+    kinds: dict[str, list[int]] = {}
+    for f in frames.structures:
+        for kind in _unusual(f, cutoff):
+            kinds.setdefault(kind, []).append(f.index)
+    for kind, where in kinds.items():
+        yield Finding(
+            level="note",
+            row=16,
+            title=f"{kind} in {len(where)} frames",
+            where=f"{frames.path}, frame {some([str(k) for k in where])}",
+            evidence="every periodic image within the cutoff counts as a neighbor, whatever the shape of the cell",
+        )
+
+
+def _unusual(f: Frame, cutoff: float) -> list[str]:
+    found = []
+    if f.pbc.any():
+        if _thickness(f) < cutoff:
+            found.append(f"cell thinner than the cutoff of {cutoff:g} Å")
+        if f.num_atoms == 1:
+            found.append("one-atom cell")
+        if f.pbc.all() and np.linalg.det(f.cell) < 0:
+            found.append("left-handed cell")
+        if (np.abs(f.cell).max(axis=1) == 0).any():
+            found.append("zero cell vector along an open direction")
+    return found
+
+
+def _thickness(f: Frame) -> float:
+    """Smallest distance between opposite faces along the periodic directions, Å."""
+    vectors = f.cell[f.pbc]
+    return float(1 / np.linalg.norm(np.linalg.pinv(vectors), axis=0).max())
