@@ -1,9 +1,9 @@
 """The numerical contract: what every model must fulfil, as functions that return numbers.
 
-Each function takes a `Potential` and a structure and returns residuals, relative to the largest component of the
-quantity. In float64 the symmetries hold to 1e-10: round-off of 1e-16 times the few hundred operations in a row and the
-cancellation in sums. In float32 they hold to 1e-4 by the same count. What is compared with finite differences is limited
-by those, 1e-7.
+Each function takes a `Potential` and a structure and returns residuals, relative to the largest component of
+the quantity. In float64 the symmetries hold to 1e-10: round-off of 1e-16 times the few hundred operations in
+a row and the cancellation in sums. In float32 they hold to 1e-4 by the same count. What is compared with
+finite differences is limited by those, 1e-7.
 """
 
 from equipot.testing.compare import Residuals, compare, worst
@@ -22,8 +22,8 @@ from equipot.testing.symmetry import (
     batch_composition,
     edge_order,
     memory_layout,
-    permutation,
     periodic_images,
+    permutation,
     reflection,
     rotation,
     translation,

@@ -38,7 +38,7 @@ def deviation(found: Tensor, expected: Tensor, at_least: float) -> float:
 
 
 def scale(potential: Potential, name: str) -> float:
-    """Size of a property as measured on the training set; of energies and their derivatives by length, 1 Å."""
+    """Size of a property as measured on the training set; energies and stress take that of forces and 1 Å."""
     if name in ("energy", "atomic_energies", "forces", "stress"):
         return potential.statistics.energy_scale
     measured = potential.statistics.targets.get(name)

@@ -27,10 +27,10 @@ def forces_by_differences(
     max_components: int = 60,
     seed: int = 0,
 ) -> float:
-    """Largest |F + ΔE/Δr| relative to the largest force; at most `max_components` components, drawn at random.
+    """Largest |F + ΔE/Δr| relative to the largest force, over at most `max_components` random components.
 
-    Atoms with a pair about to cross the cutoff are left out: the curvature of a cosine envelope jumps there, which a
-    difference sees and a derivative does not. `cutoff_jump` looks there.
+    Atoms with a pair about to cross the cutoff are left out: the curvature of a cosine envelope jumps there,
+    which a difference sees and a derivative does not. `cutoff_jump` looks there.
     """
     frame = as_frame(structure)
     allowed = np.flatnonzero(~_near_cutoff(frame, potential.cutoff, 4 * step))
@@ -50,7 +50,8 @@ def forces_by_differences(
 def stress_by_differences(potential: Potential, structure: Frame | Atoms, step: float = 2e-5) -> float:
     """Largest |σ − ΔE/Δε / V| over the six strains, relative to the largest stress.
 
-    The step is short because a strain moves many pairs through the cutoff at once (see `forces_by_differences`).
+    The step is short because a strain moves many pairs through the cutoff at once (see
+    `forces_by_differences`).
     """
     frame = as_frame(structure)
     stress = predict(potential, frame).stress
@@ -83,7 +84,7 @@ def hessian(potential: Potential, structure: Frame | Atoms) -> Float[Tensor, "co
 
 
 def second_derivatives(potential: Potential, structure: Frame | Atoms, seed: int = 0) -> Residuals:
-    """Asymmetry of the Hessian, and H v against differences of forces along a random v; infinity if not finite."""
+    """Asymmetry of the Hessian, and H v against differences of forces along a random v."""
     frame = as_frame(structure)
     matrix = hessian(potential, frame).cpu()
     smallest = FLOOR * scale(potential, "forces")

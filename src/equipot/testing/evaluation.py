@@ -30,8 +30,8 @@ def batch(potential: Potential, frames: Sequence[Frame]) -> AtomicBatch:
 def predict(potential: Potential, *frames: Frame) -> Properties:
     """Everything that the model predicts for these frames, as one batch.
 
-    Energies are measured from the reference energies of the atoms, so that a relative error is one of the model:
-    total energies may be 10⁵ times larger than what they depend on.
+    Energies are measured from the reference energies of the atoms, so that a relative error is one of the
+    model: total energies may be 10⁵ times larger than what they depend on.
     """
     return evaluate(potential, batch(potential, frames))
 

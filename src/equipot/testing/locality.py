@@ -20,10 +20,10 @@ _INTENSIVE = ("stress",)
 
 
 def cutoff_jump(potential: Potential, step: float = 1e-5, max_pairs: int = 10) -> Residuals:
-    """Jump of every property as an atom leaves the range of a bonded pair; that of forces is the jump of the slope.
+    """Jump of every property as an atom leaves the range of a bonded pair; of forces: of the slope of energy.
 
-    Both sides are extrapolated linearly to the cutoff from `step` and twice that (Å), so that what a smooth function
-    leaves is step² times its curvature, 1e-10.
+    Both sides are extrapolated linearly to the cutoff from `step` and twice that (Å), so that what a smooth
+    function leaves is step² times its curvature, 1e-10.
     """
     elements = potential.elements
     pairs = [(a, b) for a in elements for b in elements][:max_pairs]
@@ -39,7 +39,8 @@ def cutoff_jump(potential: Potential, step: float = 1e-5, max_pairs: int = 10) -
 def fragments_add(potential: Potential, a: Frame | Atoms, b: Frame | Atoms) -> Residuals:
     """Two molecules out of each other's range against each alone.
 
-    Charges, and what is built on them or on the centre of mass, do not add: the total charge is shared by all atoms.
+    Charges, and what is built on them or on the centre of mass, do not add: the total charge is shared by all
+    atoms.
     """
     first, second = as_frame(a), as_frame(b)
     if first.pbc.any() or second.pbc.any():

@@ -18,11 +18,11 @@ def random_potential(
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
 ) -> Potential:
-    """A model as training would leave it, but for the weights: every bias alive, every output of order one.
+    """A model as training would leave it but for its weights: every bias alive, every output of order one.
 
-    Biases start at zero and random read-outs are small, so that an untrained model passes many tests by predicting
-    next to nothing. Here the biases are drawn, too, and the scales of the targets are set so that the root mean square
-    over random molecules is one (eV/Å for forces) in each irrep.
+    Biases start at zero and random read-outs are small, so that an untrained model passes many tests by
+    predicting next to nothing. Here the biases are drawn, too, and the scales of the targets are set so that
+    the root mean square over random molecules is one (eV/Å for forces) in each irrep.
     """
     unit = Statistics(
         elements=tuple(sorted(elements)),

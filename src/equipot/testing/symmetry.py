@@ -8,7 +8,6 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
-from equipot.batch import AtomicBatch
 from equipot.data.frame import Frame
 from equipot.potential import Potential
 from equipot.properties import from_items
@@ -44,7 +43,7 @@ def translation(potential: Potential, structure: Frame | Atoms, seed: int = 0) -
 
 
 def periodic_images(potential: Potential, structure: Frame | Atoms, seed: int = 0) -> Residuals:
-    """f unchanged when every atom is replaced by another of its periodic images."""
+    """Nothing changes when every atom is replaced by another of its periodic images."""
     frame = as_frame(structure)
     shifts = np.random.default_rng(seed).integers(-2, 3, size=(frame.num_atoms, 3)) * frame.pbc
     moved = replace(frame, positions=frame.positions + shifts @ frame.cell)
@@ -94,8 +93,8 @@ def memory_layout(potential: Potential, structure: Frame | Atoms) -> Residuals:
     """Strided and transposed inputs are the same inputs."""
     systems = batch(potential, [as_frame(structure)])
     values = {f.name: getattr(systems, f.name) for f in fields(systems)}
-    spread: dict[str, Tensor | None] = {n: None if v is None else _strided(v) for n, v in values.items()}
-    return compare(potential, evaluate(potential, AtomicBatch(**spread)), evaluate(potential, systems))
+    spread = replace(systems, **{n: _strided(v) for n, v in values.items() if v is not None})
+    return compare(potential, evaluate(potential, spread), evaluate(potential, systems))
 
 
 def _strided(value: Tensor) -> Tensor:

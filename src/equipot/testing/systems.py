@@ -7,6 +7,8 @@ from ase.data import covalent_radii
 
 from equipot.data.frame import Frame
 
+_MOLECULE, _CRYSTAL = (False, False, False), (True, True, True)
+
 
 def molecule(elements: Sequence[int], num_atoms: int = 6, seed: int = 0, charge: float | None = 0.0) -> Frame:
     """A random connected cluster, chiral, with all elements as far as its atoms suffice."""
@@ -20,7 +22,7 @@ def molecule(elements: Sequence[int], num_atoms: int = 6, seed: int = 0, charge:
         trial = positions[anchor] + 1.1 * radii[anchor] * direction / np.linalg.norm(direction)
         if (np.linalg.norm(trial - positions, axis=1) > radii).all():
             positions.append(trial)
-    return _frame(numbers, np.array(positions), np.zeros((3, 3)), (False,) * 3, charge)
+    return _frame(numbers, np.array(positions), np.zeros((3, 3)), _MOLECULE, charge)
 
 
 def crystal(
@@ -36,7 +38,7 @@ def crystal(
     numbers = [elements[i % len(elements)] for i in range(len(sites))]
     shear = np.array([[1.0, 0.0, 0.0], [0.2, 1.0, 0.0], [0.1, -0.15, 1.0]])
     positions = spacing * (sites + rng.uniform(-0.12, 0.12, size=sites.shape)) @ shear
-    return _frame(numbers, positions, spacing * np.diag(grid) @ shear, (True,) * 3, charge)
+    return _frame(numbers, positions, spacing * np.diag(grid) @ shear, _CRYSTAL, charge)
 
 
 def slab(elements: Sequence[int], seed: int = 0, charge: float | None = 0.0) -> Frame:
@@ -54,13 +56,13 @@ def thin_cell(elements: Sequence[int], charge: float | None = 0.0) -> Frame:
 
 def one_atom(number: int, charge: float | None = 0.0) -> Frame:
     """An atom alone."""
-    return _frame([number], np.array([[0.3, -0.2, 0.1]]), np.zeros((3, 3)), (False,) * 3, charge)
+    return _frame([number], np.array([[0.3, -0.2, 0.1]]), np.zeros((3, 3)), _MOLECULE, charge)
 
 
 def far_atoms(elements: Sequence[int], cutoff: float, charge: float | None = 0.0) -> Frame:
     """Two atoms that do not see each other."""
     positions = np.array([[0.0, 0.0, 0.0], [1.3 * cutoff, 0.9 * cutoff, -0.7 * cutoff]])
-    return _frame([elements[0], elements[-1]], positions, np.zeros((3, 3)), (False,) * 3, charge)
+    return _frame([elements[0], elements[-1]], positions, np.zeros((3, 3)), _MOLECULE, charge)
 
 
 def _frame(

@@ -52,5 +52,5 @@ def _transformed_tensor(value: Tensor, target: TensorTarget, matrix: Float[Tenso
 
 def _rotate_axes(value: Tensor, order: int, matrix: Float[Tensor, "3 3"]) -> Tensor:
     for axis in range(1, order + 1):
-        value = torch.tensordot(value, matrix, dims=([axis], [1])).movedim(-1, axis)
+        value = (value.movedim(axis, -1) @ matrix.T).movedim(-1, axis)
     return value
