@@ -10,7 +10,7 @@ over the sphere, |Y_l|² = 2l+1, so Y_0 = 1 and Y_1 = √3 r̂.
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from equipot.tensor import tables
 from equipot.tensor.tables import constant
 
 
+@runtime_checkable  # the checker of types in the tests asks isinstance
 class TensorBasis(Protocol):
     """How the components of a degree-l tensor are stored."""
 
