@@ -14,7 +14,7 @@ from equipot.potential.heads import AtomicEnergy, CartesianTensor, Charges, Dipo
 from equipot.potential.lift import Lift
 from equipot.potential.per_element import PerElement
 from equipot.potential.targets import TargetsConfig
-from equipot.properties import Properties
+from equipot.properties import Properties, from_items
 from equipot.statistics import Statistics, TargetStatistics
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import SCALAR, Irreps
@@ -90,10 +90,10 @@ class Potential(nn.Module):
         if "energy" in wanted:
             out["atomic_energies"] = self._atomic_energies(features, batch)
             out["energy"] = batch.sum_over_systems(out["atomic_energies"])
-        for name in wanted - {"energy"}:
-            out[name] = self.heads[name](features, batch)
-        own = {n: out.pop(n) for n in list(out) if n not in self.config.targets.tensors}
-        return Properties(**own, tensors=out)
+        for name, head in self.heads.items():  # in this order: that of a set changes between processes
+            if name in wanted and name != "energy":
+                out[name] = head(features, batch)
+        return from_items(out)
 
     def _atomic_energies(self, features: Features, batch: AtomicBatch) -> Float[Tensor, " atoms"]:
         model = self.heads["energy"](features).double()
@@ -116,19 +116,18 @@ class Potential(nn.Module):
         if forces:
             values["forces"] = -gradients.pop(0)
         if stress:
-            values["stress"] = gradients.pop(0) / _volume(batch)[:, None, None]
-        own = {n: values.pop(n) for n in list(values) if n not in self.config.targets.tensors}
-        result = Properties(**own, tensors=values)
+            values["stress"] = _per_volume(gradients.pop(0), batch)
+        result = from_items(values)
         return result if create_graph else result.detach()
 
 
-def _volume(batch: AtomicBatch) -> Float[Tensor, " systems"]:
-    """Volume of each cell; stress has none to refer to where a direction is not periodic."""
-    if not bool(batch.pbc.all()):
-        raise ValueError(
-            "stress needs a cell that is periodic in three directions; ask for energy and forces only."
-        )
-    return batch.volume()
+def _per_volume(virial: Float[Tensor, "systems 3 3"], batch: AtomicBatch) -> Float[Tensor, "systems 3 3"]:
+    """∂E/∂ε over the volume of the cell; NaN, unknown, for the systems of a mixed batch that have none."""
+    periodic = batch.pbc.all(-1)
+    if not bool(periodic.any()):
+        raise ValueError("stress needs a cell that is periodic in three directions; ask for energy and forces only.")
+    volume = torch.where(periodic, batch.volume(), 1.0)[:, None, None]
+    return torch.where(periodic[:, None, None], virial / volume, torch.nan)
 
 
 def _needs_vectors(targets: TargetsConfig, irreps: Irreps) -> bool:

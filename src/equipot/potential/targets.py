@@ -7,6 +7,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from equipot.config import Config
 from equipot.properties import FIELDS
+from equipot.tensor.irreps import Irreps
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -87,6 +88,13 @@ class TargetsConfig(Config):
                     f"{name!r} cannot name a tensor: lower case letters, digits and _, and none of {FIELDS}"
                 )
         return tensors
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Declared tensor -> shape of the label of one atom or one system."""
+        return {
+            name: (3,) * t.order if t.order is not None else (Irreps.parse(t.irreps or "").dim,)
+            for name, t in self.tensors.items()
+        }
 
     def names(self) -> tuple[str, ...]:
         """Labels that these targets can learn from, forces and stress included."""

@@ -12,13 +12,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 
+CPU = torch.device("cpu")
+
+
 @dataclass(frozen=True)
 class Process:
-    """This process among those that train together."""
+    """One of the processes that train together: the one that runs this code."""
 
     rank: int = 0
     world: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
     @property
     def leads(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from equipot.batch import AtomicBatch
@@ -51,20 +51,23 @@ class Loss:
     def __init__(self, targets: TargetsConfig, statistics: Statistics, weighting: Weights) -> None:
         self.targets, self.statistics, self.weighting = targets, statistics, weighting
 
-    def terms(
+    def counts(self, labels: Properties) -> dict[str, Float[Tensor, ""]]:
+        """Target -> how many numbers are labelled."""
+        return {n: _present(label).sum() * float(_independent(n, label)) for n, label in labels.items()}
+
+    def sums(
         self, predicted: Properties, labels: Properties, batch: AtomicBatch, length: float
-    ) -> dict[str, tuple[Float[Tensor, ""], Float[Tensor, ""]]]:
-        """Target -> (sum over labels, number of labels)."""
-        out: dict[str, tuple[Tensor, Tensor]] = {}
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Target -> sum of the penalties of its scaled residuals."""
+        out: dict[str, Tensor] = {}
         for name, label in labels.items():
             value = predicted.get(name)
-            if value is None:
-                continue
-            residual = self._scaled(name, value - torch.nan_to_num(label), batch, length)
-            present = ~torch.isnan(label).reshape(label.shape[0], -1).any(-1)
-            squares = self._penalty(residual.reshape(residual.shape[0], -1)).sum(-1)
-            per_row = residual[0].numel() if residual.shape[0] else 0
-            out[name] = (torch.where(present, squares, 0.0).sum(), present.sum() * float(per_row))
+            assert value is not None, f"{name} is labelled but was not evaluated"
+            # masked before any arithmetic: NaN in a branch that is not taken would reach the gradient
+            known = ~torch.isnan(label)
+            delta = torch.where(known, value, 0.0) - torch.where(known, label, 0.0)
+            residual = self._scaled(name, delta, batch, length)
+            out[name] = self._penalty(residual.flatten(1) if residual.ndim > 1 else residual[:, None]).sum()
         return out
 
     def total(
@@ -81,12 +84,12 @@ class Loss:
                 parts[name] = self.weighting.target_weight * sums[name] / max(counts[name], 1.0)
         return torch.stack(list(parts.values())).sum(), {n: p.detach() for n, p in parts.items()}
 
-    def _penalty(self, x: Float[Tensor, "rows components"]) -> Float[Tensor, "rows components"]:
+    def _penalty(self, x: Float[Tensor, "rows components"]) -> Float[Tensor, "rows terms"]:
+        """Squares, or the pseudo-Huber loss 2(√(1 + |x|²) − 1)."""
         if not self.weighting.huber:
             return x**2
-        # pseudo-Huber of the row's norm, which unlike a component-wise one is invariant to rotation
-        norm = (x**2).sum(-1, keepdim=True)
-        return 2 * (torch.sqrt(1 + norm) - 1) / x.shape[-1] * torch.ones_like(x)
+        # of the norm of the row, which unlike a loss of the components is invariant to rotation
+        return 2 * (torch.sqrt(1 + (x**2).sum(-1, keepdim=True)) - 1)
 
     def _scaled(
         self, name: str, delta: Float[Tensor, "rows *components"], batch: AtomicBatch, length: float
@@ -103,7 +106,7 @@ class Loss:
                 return delta / force
             case "stress":
                 scale = batch.volume() / (root * 1.0 * force)
-                return delta[:, *VOIGT] * scale[:, None] if delta.ndim == 3 else delta
+                return delta[:, *VOIGT] * scale[:, None]
         return self._tensorial(name, delta, root)
 
     def _tensorial(
@@ -128,6 +131,15 @@ class Loss:
             blocks = delta.split(widths, dim=-1)
             return torch.cat([b / s for b, s in zip(blocks, scales, strict=True)], dim=-1)
         return delta / scales[0]
+
+
+def _present(label: Float[Tensor, "rows *components"]) -> Bool[Tensor, " rows"]:
+    return ~torch.isnan(label).reshape(label.shape[0], -1).any(-1)
+
+
+def _independent(name: str, label: Float[Tensor, "rows *components"]) -> int:
+    """Independent numbers in one row: symmetric matrices have six."""
+    return 6 if name in ("stress", "polarizability") else math.prod(label.shape[1:])
 
 
 def _five(t: Float[Tensor, "rows 3 3"]) -> Float[Tensor, "rows 5"]:

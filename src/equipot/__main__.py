@@ -1,0 +1,5 @@
+"""`python -m equipot`, which torchrun needs."""
+
+from equipot.cli import main
+
+main()

@@ -1,0 +1,43 @@
+"""`equipot md`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from equipot import api
+from equipot.cli.options import ModelFile, Overrides, Quiet
+from equipot.cli.screen import progress, say
+from equipot.config import override
+
+
+def md(
+    model: ModelFile,
+    start: Annotated[
+        Path, typer.Argument(help="Starting structure: any file that ASE reads; its last frame.")
+    ],
+    overrides: Overrides = None,
+    temperature: Annotated[float, typer.Option(help="K.")] = 300.0,
+    time: Annotated[float, typer.Option(help="Production, ps.")] = 10.0,
+    equilibrate: Annotated[float, typer.Option(help="Thermostatted run before it, ps.")] = 1.0,
+    dt: Annotated[float, typer.Option(help="Time step, fs.")] = 0.5,
+    stride: Annotated[int, typer.Option(help="Steps between two samples.")] = 4,
+    ensemble: Annotated[str, typer.Option(help="Production in nve, langevin or bussi.")] = "nve",
+    replicas: Annotated[int, typer.Option(help="Independent copies, evaluated together.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of velocities and thermostat.")] = 1,
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("md"),
+    quiet: Quiet = False,
+) -> None:
+    """Molecular dynamics on ASE, with dipole and polarizability along the way. Started again, it goes on.
+
+    Further settings as key=value, for example friction=0.02.
+    """
+    values: dict[str, Any] = {
+        "temperature": temperature, "time": time, "equilibration": equilibrate, "dt": dt, "stride": stride,
+        "ensemble": ensemble, "replicas": replicas, "seed": seed,
+    }  # fmt: skip
+    settings = override(values, overrides or [])
+    say(f'Python: equipot.md("{model}", "{start}", {settings!r}, out="{folder}")', quiet=quiet)
+    with progress("dynamics", quiet=quiet) as observe:
+        run = api.md(model, start, settings, folder, observe=observe)
+    say(f"run     {run}\nnext    equipot spectrum {run}", quiet=quiet)

@@ -1,0 +1,59 @@
+"""`equipot train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from equipot import api
+from equipot.cli.options import AsJson, Out, Overrides, Quiet
+from equipot.cli.screen import Failed, as_json, errors_table, out, progress, say
+from equipot.evaluate.report import write_report
+from equipot.train.loop import Interrupted
+
+
+def train(
+    source: Annotated[
+        Path, typer.Argument(help="A configuration (YAML), or a data file to train on as it is.")
+    ],
+    overrides: Overrides = None,
+    folder: Out = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")
+    ] = False,
+    quiet: Quiet = False,
+    json_: AsJson = False,
+) -> None:
+    """Train a model. Started again with the same settings, it goes on where it was stopped or killed.
+
+    Examples: `equipot train config.yaml`, `equipot train data.xyz model.name=painn targets.dipole={} train.budget=10min`.
+    On several processes: `torchrun --nproc-per-node 2 -m equipot train config.yaml`.
+    """
+    config = api.run_config(source, overrides or [])
+    if dry_run:
+        say(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+        return
+    target = folder or api.default_folder(config)
+    silent = quiet or json_
+    say(
+        f'Python: equipot.train("{source}", out="{target}", assignments={list(overrides or [])!r})',
+        quiet=silent,
+    )
+    try:
+        with progress("training", quiet=silent) as observe:
+            run = api.train(config, target, observe=observe, say=lambda text: say(text, quiet=silent))
+    except Interrupted:
+        say(
+            f"Stopped at a safe point. To go on: equipot train {source} {' '.join(overrides or [])} --out {target}"
+        )
+        raise Failed(130) from None
+    report = write_report(target)
+    if json_:
+        as_json({"model": str(run.model), "report": str(report), "metrics": run.metrics})
+        return
+    for part in ("valid", "test"):
+        if part in run.metrics and not quiet:
+            out.print(errors_table(f"\n{part}", run.metrics[part]))
+    say(f"\nmodel   {run.model}\nreport  {report}", quiet=quiet)
+    say(f"next    equipot verify {run.model}", quiet=quiet)

@@ -1,0 +1,252 @@
+"""One training run from its configuration to its model file."""
+
+import copy
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from equipot.config import parse, read_yaml
+from equipot.data.collate import Graph, collate, graph
+from equipot.data.frame import Frame
+from equipot.data.statistics import measure
+from equipot.deploy.checkpoints import latest_valid, load_state, save_state
+from equipot.deploy.document import DataFile, ModelDocument, Provenance, versions
+from equipot.deploy.model_file import describe, save
+from equipot.evaluate.metrics import evaluate, table
+from equipot.potential import Potential, PotentialConfig
+from equipot.statistics import Statistics
+from equipot.train.config import RunConfig
+from equipot.train.dataset import Splits, load
+from equipot.train.distributed import Process, join
+from equipot.train.loop import Observer, Trainer
+from equipot.train.objective import soften
+from equipot.train.plan import Plan, median_seconds, plan
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished run leaves."""
+
+    folder: Path
+    model: Path
+    splits: Splits
+    metrics: dict[str, Any]
+
+
+def train(config: RunConfig, folder: Path, *, observe: Observer, say: Say) -> Run:
+    """Train as configured; started again in the same folder, it goes on where it was."""
+    process = join(config.train.device)
+    say = say if process.leads else _silent
+    observe = observe if process.leads else _unobserved
+    try:
+        return _train(config, folder, process, observe, say)
+    finally:
+        process.leave()
+
+
+def _train(config: RunConfig, folder: Path, process: Process, observe: Observer, say: Say) -> Run:
+    splits = load(config.data, config.targets)
+    config = resolved(config, splits)
+    _claim(folder, config, process)
+    statistics = measure([*splits.train, *splits.isolated], config.model.cutoff, config.targets)
+    for note in splits.notes:
+        say(note)
+    graphs = {
+        name: [graph(f, config.model.cutoff) for f in frames] for name, frames in splits.parts().items()
+    }
+    names = config.targets.names()
+    potential = build(config, statistics, graphs["train"], process.device)
+    trainer = _trainer(potential, graphs, names, config, folder, process, say)
+    if not trainer.finished:
+        trainer.run(observe, _logger(folder, process), lambda t: _checkpoint(t, config, splits, folder))
+    return _finish(trainer, config, folder, splits, graphs, names, process, say)
+
+
+def resolved(config: RunConfig, splits: Splits) -> RunConfig:
+    """The configuration with everything that depends on the data spelled out."""
+    energy = config.targets.energy
+    if energy is None or energy.stress != "auto":
+        return config
+    has_stress = any("stress" in f.labels for f in splits.train)
+    targets = config.targets.model_copy(update={"energy": energy.model_copy(update={"stress": has_stress})})
+    return config.model_copy(update={"targets": targets})
+
+
+def build(
+    config: RunConfig, statistics: Statistics, train: Sequence[Graph], device: torch.device
+) -> Potential:
+    """A fresh potential, its energy read-out softened on a few training structures."""
+    torch.manual_seed(config.train.seed)
+    potential = Potential(PotentialConfig(model=config.model, targets=config.targets), statistics)
+    potential.to(dtype=getattr(torch, config.train.precision), device=device)
+    soften(potential, collate(train[:8], potential.elements).to(device))
+    return potential
+
+
+def _trainer(
+    potential: Potential,
+    graphs: dict[str, list[Graph]],
+    names: Sequence[str],
+    config: RunConfig,
+    folder: Path,
+    process: Process,
+    say: Say,
+) -> Trainer:
+    """A trainer at the step of its newest checkpoint, or a new one with a new plan."""
+    path, skipped = latest_valid(folder / "checkpoints", "step-*.safetensors")
+    for file, reason in skipped:
+        say(f"Passed over {file}: {reason}")
+    if path is None:
+        settled = _settle(potential, graphs["train"], names, config, process)
+        return Trainer(potential, graphs["train"], graphs["valid"], names, config.train, settled, process)
+    tensors, record = load_state(path)
+    settled = parse(Plan, record["plan"], str(path))
+    trainer = Trainer(potential, graphs["train"], graphs["valid"], names, config.train, settled, process)
+    trainer.load(tensors, record)
+    if process.leads:
+        _rewind(folder / "log.jsonl", trainer.step)
+    say(f"Continuing from step {trainer.step} of {settled.num_steps} ({path}).")
+    return trainer
+
+
+def _settle(
+    potential: Potential, train: list[Graph], names: Sequence[str], config: RunConfig, process: Process
+) -> Plan:
+    """Plan with step times measured on a copy, so that measuring leaves no trace in the run."""
+
+    def seconds(batch: int) -> float:
+        trial_plan = Plan(
+            batch=batch, num_steps=100, steps_per_epoch=1, learning_rate=1e-6, validate_every=100
+        )
+        alone = Process(device=process.device)
+        trial = Trainer(copy.deepcopy(potential), train, [], names, config.train, trial_plan, alone)
+        per_process = max(1, batch // process.world)
+        return median_seconds(lambda: trial.take(list(range(min(per_process, len(train))))))
+
+    return plan(
+        config.train, config.model.name, len(train), process.world, lambda b: process.agree(seconds(b))
+    )
+
+
+def _finish(
+    trainer: Trainer,
+    config: RunConfig,
+    folder: Path,
+    splits: Splits,
+    graphs: dict[str, list[Graph]],
+    names: Sequence[str],
+    process: Process,
+    say: Say,
+) -> Run:
+    selection = trainer.select()
+    metrics: dict[str, Any] = {"selection": selection}
+    for part in ("valid", "test"):
+        if graphs[part]:
+            metrics[part] = table(evaluate(trainer.potential, graphs[part], names))
+    model = folder / "model.equipot"
+    if process.leads:
+        document = _document(trainer, config, splits, metrics)
+        save(model, trainer.potential, document)
+    process.barrier()
+    return Run(folder, model, splits, metrics)
+
+
+def _document(trainer: Trainer, config: RunConfig, splits: Splits, metrics: dict[str, Any]) -> ModelDocument:
+    """What the model file says of this run."""
+    return describe(
+        trainer.potential,
+        splits.train,
+        run=config.model_dump(mode="json"),
+        metrics=metrics,
+        provenance=Provenance(
+            data=tuple(DataFile.of(p) for p in splits.files),
+            split=splits.sizes(),
+            split_seed=config.data.split.seed,
+            seed=config.train.seed,
+            versions=versions(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            device=str(trainer.process.device),
+            seconds=round(trainer.seconds, 1),
+        ),
+    )
+
+
+def _rewind(log: Path, step: int) -> None:
+    """Drop what was logged after the checkpoint: these steps are taken again."""
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        log.write_text(
+            "".join(x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step), encoding="utf-8"
+        )
+
+
+def _smallest(frames: Sequence[Frame]) -> list[Frame]:
+    return sorted(frames, key=lambda f: f.num_atoms)[:3]
+
+
+def _claim(folder: Path, config: RunConfig, process: Process) -> None:
+    """Make the folder ours, or make sure that the run in it is this one."""
+    path = folder / "config.yaml"
+    values = config.model_dump(mode="json")
+    if path.exists():
+        stored = read_yaml(path)
+        different = _differences(stored, values)
+        if different:
+            listing = "\n".join(f"  {key}: {a!r} there, {b!r} now" for key, a, b in different[:12])
+            raise ValueError(
+                f"{folder}: holds a run with another configuration:\n{listing}\n"
+                "Choose another folder with --out, or remove this one."
+            )
+    elif process.leads:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        os.replace(temporary, path)
+    process.barrier()
+
+
+def _differences(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        keys = sorted({*a, *b})
+        return [d for k in keys for d in _differences(a.get(k), b.get(k), f"{path}.{k}" if path else k)]
+    return [] if a == b else [(path, a, b)]
+
+
+def _checkpoint(trainer: Trainer, config: RunConfig, splits: Splits, folder: Path) -> None:
+    """A model file that can be used as it is, and beside it what a continuation needs; the last few are kept."""
+    if not trainer.process.leads:
+        return
+    place = folder / "checkpoints"
+    place.mkdir(parents=True, exist_ok=True)
+    name = f"step-{trainer.step:09d}"
+    save(place / f"{name}.equipot", trainer.potential, _document(trainer, config, splits, {}))
+    save_state(place / f"{name}.safetensors", *trainer.state())
+    for kind in ("equipot", "safetensors"):
+        for path in sorted(place.glob(f"step-*.{kind}"))[: -trainer.config.keep_checkpoints]:
+            path.unlink()
+
+
+def _logger(folder: Path, process: Process) -> Callable[[dict[str, Any]], None]:
+    def log(record: dict[str, Any]) -> None:
+        if process.leads:
+            with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+
+    return log
+
+
+def _silent(_: str) -> None:
+    return
+
+
+def _unobserved(step: int, total: int, text: str) -> None:
+    return
