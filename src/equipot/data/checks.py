@@ -8,7 +8,8 @@ from ase.data import chemical_symbols, covalent_radii
 
 from equipot.data.findings import Finding, some
 from equipot.data.frame import Frame
-from equipot.data.neighbors import pairs
+from equipot.data.labels import describe
+from equipot.data.neighbors import near_images, pairs
 from equipot.data.read import Frames, missing_label
 from equipot.data.recognize import guess_polarizability_unit, length_ratio, unit_evidence
 from equipot.data.splits import repeated, shared
@@ -40,7 +41,9 @@ class Overlap:
 
 
 def check_forces(frames: Frames) -> Iterator[Finding]:
-    """Row 1: energies, and forces only under a name that is not searched."""
+    """Row 1: no label at all, or energies and no forces under the names that are searched."""
+    if not frames.labels:
+        yield _no_label(frames)
     if frames.count("forces") or not frames.count("energy"):
         return
     vectors = [f for f in frames.found if f.per == "atom" and f.shape == (3,) and f.low is not None]
@@ -51,6 +54,29 @@ def check_forces(frames: Frames) -> Iterator[Finding]:
         where=frames.path,
         evidence=missing_label(frames, "forces").partition("Paste")[0].strip(),
         fix=f"keys.forces={vectors[0].name if vectors else 'NAME'}, or targets.energy.forces=false",
+        settings={"keys": {"forces": vectors[0].name}} if len(vectors) == 1 else {},
+    )
+
+
+def _no_label(frames: Frames) -> Finding:
+    numbers = [f for f in frames.found if f.low is not None]
+    likely = {
+        "energy": [f.name for f in numbers if "energy" in f.name.lower() and f.per == "system"],
+        "forces": [
+            f.name for f in numbers if "force" in f.name.lower() and f.shape == (3,) and f.per == "atom"
+        ],
+    }
+    keys = {name: found[0] for name, found in likely.items() if len(found) == 1}
+    return Finding(
+        level="error",
+        row=1,
+        title="no label under the names that are searched",
+        where=frames.path,
+        evidence="the file has "
+        + ("; ".join(describe(f) for f in numbers) or "nothing beside species and positions"),
+        fix=", ".join(f"keys.{name}={key}" for name, key in keys.items())
+        or "keys.energy=NAME, keys.forces=NAME",
+        settings={"keys": keys} if keys else {},
     )
 
 
@@ -106,6 +132,7 @@ def check_units(frames: Frames) -> Iterator[Finding]:
             evidence=f"nearest neighbors stand at {ratio:.2f} times the sum of their covalent radii; Å gives about 1, "
             "bohr 1.89",
             fix="data.units={length: bohr}",
+            settings={"units": {"length": "bohr"}},
         )
         return  # the other evidence rests on bond lengths
     evidence = unit_evidence(structures)
@@ -116,10 +143,9 @@ def check_units(frames: Frames) -> Iterator[Finding]:
         return
     energy, forces = next((m for m in _USUAL if m in matches), matches[0])
     said = [n for n in ("energy", "forces") if n in used and not used[n].assumed]
-    fix = [f"{n}: {u}" for n, u in (("energy", energy), ("forces", forces)) if n in used]
-    about_forces = evidence.stiffness is not None or evidence.ratio is not None
-    if "forces" in used and not about_forces:
-        fix[-1] = "forces: UNIT"
+    fix = {n: u for n, u in (("energy", energy), ("forces", forces)) if n in used}
+    if "forces" in fix and evidence.stiffness is None and evidence.ratio is None:
+        fix["forces"] = "UNIT"
     yield Finding(
         level="warning" if said else "error",
         row=6,
@@ -127,7 +153,8 @@ def check_units(frames: Frames) -> Iterator[Finding]:
         where=frames.path,
         evidence=evidence.text()
         + (f" (after conversion from the given {', '.join(said)} unit)" if said else ""),
-        fix=f"data.units={{{', '.join(fix)}}}",
+        fix=f"data.units={{{', '.join(f'{n}: {u}' for n, u in fix.items())}}}",
+        settings={"units": fix},
     )
 
 
@@ -181,6 +208,7 @@ def check_identical(frames: Sequence[Frame], test: Sequence[Frame] | None = None
         fix="data.split=identical keeps copies together, data.split={by: group, key: NAME} whole groups"
         if test is None or len(files) == 1
         else "take them out of one of the files",
+        settings={"split": "identical"} if test is None else {},
     )
 
 
@@ -263,6 +291,7 @@ def check_polarizability(frames: Frames) -> Iterator[Finding]:
             where=f"{frames.path}, {used.name}",
             evidence=f"read as {used.unit}{beside}",
             fix=f"data.units={{polarizability: {unit}}}",
+            settings={"units": {"polarizability": unit}},
         )
     elif used.assumed and unit is None:
         yield Finding(
@@ -297,6 +326,7 @@ def _asymmetric(frames: Frames, labelled: Sequence[Frame], name: str) -> Iterato
             else "a model gives symmetric ones only"
         ),
         fix="data.symmetrize=[polarizability]",
+        settings={"symmetrize": ["polarizability"]},
     )
 
 
@@ -319,7 +349,9 @@ def check_cells(frames: Frames, cutoff: float) -> Iterator[Finding]:
 def _unusual(f: Frame, cutoff: float) -> list[str]:
     found = []
     if f.pbc.any():
-        if _thickness(f) < cutoff:
+        if not near_images(f.positions, f.cell, f.pbc, cutoff).any():
+            found.append("periodic box so wide that no atom sees an image")
+        elif _thickness(f) < cutoff:
             found.append(f"cell thinner than the cutoff of {cutoff:g} Å")
         if f.num_atoms == 1:
             found.append("one-atom cell")

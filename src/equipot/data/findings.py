@@ -1,6 +1,7 @@
 """What the data doctor says: what is wrong, where, the evidence, and the fix to paste."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Level = Literal["error", "warning", "note"]
@@ -16,13 +17,14 @@ class Finding:
     where: str
     evidence: str
     fix: str = ""  # to paste; empty where nothing needs to be done
+    settings: Mapping[str, Any] = field(default_factory=dict)  # what the fix sets in the `data:` section
 
     def text(self) -> str:
         """The whole message, as an error prints it."""
         fix = f"\n  fix: {self.fix}" if self.fix else ""
         return f"{self.level}: {self.title}\n  where: {self.where}\n  evidence: {self.evidence}{fix}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Plain data, for `--json`."""
         return asdict(self)
 

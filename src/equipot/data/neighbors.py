@@ -67,9 +67,27 @@ def pairs(
 ]:
     """Every pair within `cutoff` once, coincident atoms too: i, j, lattice translation of j, distance (Å)."""
     _check(positions, cell, pbc, cutoff)
+    near = near_images(positions, cell, pbc, cutoff)
     search = NeighborList(cutoff=cutoff, full_list=False)
-    i, j, shift, distance = search.compute(positions, _completed(cell, pbc), pbc, "ijSd")
+    i, j, shift, distance = search.compute(positions, _completed(cell, near), near, "ijSd")
     return i.astype(np.int64), j.astype(np.int64), shift.astype(np.int64), distance
+
+
+def near_images(
+    positions: Float[np.ndarray, "atoms 3"],
+    cell: Float[np.ndarray, "3 3"],
+    pbc: Bool[np.ndarray, "3"],
+    cutoff: float,
+) -> Bool[np.ndarray, "3"]:
+    """Periodic directions along which an image can come within `cutoff`.
+
+    Along the others the atoms and their next image are parted by a wider gap: a molecule in a large
+    box has no neighbors through its walls, and a search that knows so is a thousand times faster.
+    """
+    inverse = np.linalg.inv(_completed(cell, pbc))
+    thickness = 1 / np.linalg.norm(inverse, axis=0)
+    extent = np.ptp(positions @ inverse, axis=0) * thickness
+    return pbc & (thickness - extent <= cutoff)
 
 
 def _check(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float) -> None:
