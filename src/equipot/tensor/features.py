@@ -40,7 +40,16 @@ def _unflatten(blocks: Any, irreps: str) -> Features:
     return Features(Irreps.parse(irreps), tuple(blocks))
 
 
+def _flatten_with_keys(features: Features) -> tuple[list[tuple[Any, Any]], str]:
+    blocks, irreps = _flatten(features)
+    return [(pytree.SequenceKey(n), block) for n, block in enumerate(blocks)], irreps
+
+
 # The tensors are leaves, the irreps part of the structure: what compile and export need.
 pytree.register_pytree_node(
-    Features, _flatten, _unflatten, serialized_type_name="equipot.tensor.features.Features"
+    Features,
+    _flatten,
+    _unflatten,
+    serialized_type_name="equipot.tensor.features.Features",
+    flatten_with_keys_fn=_flatten_with_keys,
 )
