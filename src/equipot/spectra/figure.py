@@ -1,0 +1,192 @@
+"""Figures of spectra: a static one for paper and an interactive one for the report."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from plotly.subplots import make_subplots
+
+from equipot.spectra.result import Spectra, Spectrum
+
+#: distinguishable without colour vision (Okabe and Ito)
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
+
+_RANGES = {"ir": (4000.0, 400.0), "raman": (0.0, 4000.0), "power": (0.0, 4000.0)}
+_UNITS = {
+    "km/mol per cm-1": "km mol⁻¹ / cm⁻¹",
+    "A^4/amu per cm-1": "Å⁴ amu⁻¹ / cm⁻¹",
+    "cm2/sr per cm-1": "cm² sr⁻¹ / cm⁻¹",
+    "modes per cm-1": "modes / cm⁻¹",
+}
+_STICK_UNITS = {
+    "km/mol per cm-1": "km mol⁻¹",
+    "A^4/amu per cm-1": "Å⁴ amu⁻¹",
+    "cm2/sr per cm-1": "cm² sr⁻¹",
+    "modes per cm-1": "modes",
+}
+
+#: name -> wavenumbers and values, drawn over the spectrum at its own height
+Overlay = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+def figure(
+    spectra: Spectra,
+    kinds: Sequence[str] | None = None,
+    normalize: str | None = None,
+    overlay: Overlay | None = None,
+) -> Figure:
+    """All kinds under each other, harmonic sticks in a strip below each, one standard error as a band.
+
+    `normalize` is "area" or "max", of the range shown; the axis then says arbitrary units. An `overlay`
+    is scaled to the area of the spectrum.
+    """
+    chosen = [spectra[kind] for kind in (kinds or spectra.kinds)]
+    out = Figure(figsize=(8.0, 3.4 * len(chosen)), layout="constrained")
+    boxes = np.atleast_1d(np.array(out.subfigures(len(chosen), 1), dtype=object))
+    for box, one in zip(boxes, chosen, strict=True):
+        sticks = one.sticks is not None and len(one.sticks.value) > 0
+        axes = box.subplots(
+            2 if sticks else 1,
+            1,
+            sharex=True,
+            squeeze=False,
+            gridspec_kw={"height_ratios": [3, 1]} if sticks else {},
+        )[:, 0]
+        _draw(axes[0], one, normalize, overlay)
+        if sticks:
+            _draw_sticks(axes[1], one)
+        axes[-1].set_xlabel("wavenumber / cm⁻¹")
+        axes[-1].set_xlim(*_range(one))
+    boxes[0].suptitle(_title(spectra), fontsize=9, color=GREY)
+    return out
+
+
+def plotly_figure(
+    spectra: Spectra,
+    kind: str,
+    normalize: str | None = None,
+    overlay: Overlay | None = None,
+) -> go.Figure:
+    """One kind as an interactive figure; components can be switched on in the legend."""
+    one = spectra[kind]
+    factor, unit = _scale(one, normalize)
+    sticks = one.sticks is not None and len(one.sticks.value) > 0
+    out = make_subplots(
+        rows=2 if sticks else 1,
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.04,
+        row_heights=[0.75, 0.25] if sticks else [1.0],
+    )
+    for trace in _traces(one, factor, overlay):
+        out.add_trace(trace, row=1, col=1)
+    out.update_yaxes(title_text=f"{one.label}<br>{unit}", row=1, col=1)
+    last = 1
+    if sticks:
+        last = 2
+        out.add_trace(_stick_trace(one), row=2, col=1)
+        out.update_yaxes(title_text=f"harmonic<br>{_STICK_UNITS[one.unit]}", row=2, col=1)
+    out.update_xaxes(range=list(_range(one)))
+    out.update_xaxes(title_text="wavenumber / cm⁻¹", row=last, col=1)
+    out.update_layout(
+        template="plotly_white",
+        title={"text": _title(spectra), "font": {"size": 12, "color": GREY}},
+        height=480,
+        margin={"l": 80, "r": 20, "t": 50, "b": 50},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+    )
+    return out
+
+
+def _draw(axes: Axes, one: Spectrum, normalize: str | None, overlay: Overlay | None) -> None:
+    factor, unit = _scale(one, normalize)
+    value, error = factor * one.value, factor * one.stderr
+    axes.fill_between(one.wavenumber, value - error, value + error, color=BLUE, alpha=0.3, linewidth=0)
+    axes.plot(one.wavenumber, value, color=BLUE, linewidth=1.0, label="dynamics")
+    for name, (x, y) in (overlay or {}).items():
+        axes.plot(x, _matched(one, x, y) * factor, color=ORANGE, linewidth=1.0, label=name)
+    if overlay:
+        axes.legend(frameon=False, fontsize=8)
+    axes.axhline(0.0, color=GREY, linewidth=0.5)
+    axes.set_ylabel(f"{one.label}\n{unit}", fontsize=8)
+    low, high = sorted(_range(one))
+    shown = (one.wavenumber >= low) & (one.wavenumber <= high) & np.isfinite(value)
+    if shown.any():
+        top, bottom = float(np.max(value[shown] + error[shown])), float(np.min(value[shown]))
+        axes.set_ylim(min(0.0, bottom) - 0.03 * top, 1.05 * top)
+
+
+def _draw_sticks(axes: Axes, one: Spectrum) -> None:
+    assert one.sticks is not None
+    axes.vlines(one.sticks.wavenumber, 0.0, one.sticks.value, color=ORANGE, linewidth=1.2)
+    axes.set_ylim(1.1 * float(one.sticks.value.max()) or 1.0, 0.0)  # hanging down from the spectrum
+    axes.set_ylabel(f"harmonic\n{_STICK_UNITS[one.unit]}", fontsize=8)
+
+
+def _traces(one: Spectrum, factor: float, overlay: Overlay | None) -> list[go.Scatter]:
+    x, y, error = one.wavenumber, factor * one.value, factor * one.stderr
+    hidden = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    traces = [
+        go.Scatter(x=x, y=y - error, **hidden),
+        go.Scatter(x=x, y=y + error, fill="tonexty", fillcolor="rgba(0,114,178,0.3)", **hidden),
+        go.Scatter(x=x, y=y, name="dynamics", line={"color": BLUE, "width": 1.4}),
+    ]
+    for name, values in one.components.items():
+        if name != "depolarization":  # a ratio, on another scale
+            traces.append(
+                go.Scatter(x=x, y=factor * values, name=name, visible="legendonly", line={"width": 1.2})
+            )
+    for name, (nu, values) in (overlay or {}).items():
+        scaled = factor * _matched(one, nu, values)
+        traces.append(go.Scatter(x=nu, y=scaled, name=name, line={"color": ORANGE, "width": 1.2}))
+    return traces
+
+
+def _stick_trace(one: Spectrum) -> go.Scatter:
+    assert one.sticks is not None
+    nu, value = one.sticks.wavenumber, one.sticks.value
+    gaps = np.full(len(nu), np.nan)
+    return go.Scatter(
+        x=np.stack([nu, nu, gaps], axis=1).ravel(),
+        y=np.stack([np.zeros(len(nu)), -value, gaps], axis=1).ravel(),
+        customdata=np.repeat(value, 3),
+        name="harmonic",
+        mode="lines",
+        line={"color": ORANGE, "width": 2},
+        hovertemplate="%{x:.0f} cm⁻¹: %{customdata:.3g}<extra>harmonic</extra>",
+    )
+
+
+def _scale(one: Spectrum, normalize: str | None) -> tuple[float, str]:
+    """Factor on the values, and the unit of the axis."""
+    if normalize is None:
+        return 1.0, _UNITS[one.unit]
+    low, high = sorted(_range(one))
+    shown = (one.wavenumber >= low) & (one.wavenumber <= high) & np.isfinite(one.value)
+    if normalize == "area":
+        return 1 / float(np.trapezoid(one.value[shown], one.wavenumber[shown])), "arb. units"
+    if normalize == "max":
+        return 1 / float(one.value[shown].max()), "arb. units"
+    raise ValueError(f"normalize {normalize!r} is not known. Known: area, max.")
+
+
+def _matched(one: Spectrum, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """An overlay brought to the area of the spectrum over the range both have."""
+    common = (one.wavenumber >= x.min()) & (one.wavenumber <= x.max()) & np.isfinite(one.value)
+    area = np.trapezoid(one.value[common], one.wavenumber[common])
+    return y * (area / np.trapezoid(y, x))
+
+
+def _range(one: Spectrum) -> tuple[float, float]:
+    return _RANGES[one.kind]
+
+
+def _title(spectra: Spectra) -> str:
+    h = spectra.header
+    laser = "" if h.laser is None else f", laser {h.laser:g} nm"
+    return (
+        f"{h.temperature:g} K, {h.entries * h.stride / 1000:.3g} ps in {h.segments} segments, "
+        f"resolution {h.resolution:.3g} cm⁻¹ ({h.window}), {h.frame} frame, {h.quantum} quantum factor{laser}"
+    )

@@ -1,0 +1,141 @@
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from equipot.spectra.spectrum import spectrum
+from equipot.spectra.trajectory import VELOCITY, check_dynamics, read_run
+from spectra import bent
+
+
+@pytest.fixture(scope="module")
+def short():
+    return bent.trajectory(0.5, replicas=2, steps=600)
+
+
+@pytest.fixture
+def run(short, tmp_path):
+    return bent.write_run(tmp_path / "run", short)
+
+
+def test_velocity_unit():
+    assert pytest.approx(10.1805, rel=1e-5) == 1 / VELOCITY
+
+
+def test_run_folder_comes_back_as_it_was(run, short):
+    read = read_run(run)
+    assert read.stride == 1.0 and read.temperature == 0.5 and read.model == "abc"
+    for mine, theirs in zip(short.segments, read.segments, strict=True):
+        # extxyz keeps eight decimals
+        assert_allclose(theirs.positions, mine.positions, atol=1e-8)
+        assert_allclose(theirs.velocities, mine.velocities, atol=1e-8)
+        assert_allclose(theirs.dipole, mine.dipole, atol=1e-8)
+        assert_allclose(theirs.polarizability, mine.polarizability, atol=1e-8)
+        assert len(theirs.energy) == 300
+
+
+def test_spectrum_straight_from_a_folder(run):
+    found = spectrum(str(run))
+    assert set(found.kinds) == {"ir", "raman", "power"}
+    assert found.header.engine == "test"
+    assert any("instead of 10" in note for note in found.header.notes)
+
+
+def test_missing_steps_cut_the_trajectory(run):
+    path = run / "trajectory-000.extxyz"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: 5 * 100] + lines[5 * 110 :]))
+    read = read_run(run)
+    assert [len(s) for s in read.segments] == [100, 190, 300]
+    assert "3 segments" in read.notes[0]
+
+
+def test_repeated_frames_are_refused(run):
+    path = run / "trajectory-001.extxyz"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: 5 * 100] + lines[5 * 90 :]))
+    with pytest.raises(ValueError, match="frame 100: step 180 follows 198"):
+        read_run(run)
+
+
+def test_truncated_file_is_refused_with_its_frame(run):
+    path = run / "trajectory-000.extxyz"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-2]))
+    with pytest.raises(ValueError, match="cut off"):
+        read_run(run)
+
+
+def test_values_that_are_no_numbers_are_refused(run):
+    path = run / "trajectory-000.extxyz"
+    text = path.read_text().splitlines(keepends=True)
+    at = 5 * 7 + 2
+    text[at] = text[at].replace(text[at].split()[1], "nan", 1)
+    path.write_text("".join(text))
+    with pytest.raises(ValueError, match="frame 7: positions is not a finite number"):
+        read_run(run)
+
+
+def test_dipole_in_some_frames_only_is_refused(run):
+    path = run / "trajectory-000.extxyz"
+    text = path.read_text().splitlines(keepends=True)
+    at = 5 * 9 + 1
+    text[at] = text[at].replace("dipole=", "other=")
+    path.write_text("".join(text))
+    with pytest.raises(ValueError, match="frame 9: no dipole, which other frames have"):
+        read_run(run)
+
+
+def test_folders_that_are_no_runs(tmp_path, run):
+    with pytest.raises(ValueError, match=r"md\.json: no such file"):
+        read_run(tmp_path)
+    document = json.loads((run / "md.json").read_text())
+    (run / "md.json").write_text(json.dumps(document | {"masses": [16.0, 1.0]}))
+    with pytest.raises(ValueError, match="3 atoms, but md.json has 2 masses"):
+        read_run(run)
+    del document["dt"]
+    (run / "md.json").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="dt missing"):
+        read_run(run)
+    (run / "md.json").write_text("{")
+    with pytest.raises(ValueError, match="not valid JSON"):
+        read_run(run)
+
+
+@pytest.mark.parametrize(
+    "phase, atoms, accepted",
+    [
+        ({"name": "nve"}, 3, True),
+        ({"name": "nvt", "thermostat": "langevin", "tau": 100.0}, 300, False),
+        ({"name": "nvt", "thermostat": "langevin", "tau": 10_000.0}, 3, True),
+        ({"name": "nvt", "thermostat": "bussi", "tau": 1000.0}, 9, False),
+        ({"name": "nvt", "thermostat": "bussi", "tau": 1000.0}, 192, True),
+        ({"name": "nvt", "thermostat": "bussi", "tau": 100.0}, 192, False),
+        ({"name": "nvt", "thermostat": "andersen", "tau": 1e6}, 192, False),
+        ({"name": "nvt", "thermostat": "berendsen", "tau": 1e6}, 192, False),
+        ({"name": "npt"}, 192, False),
+    ],
+)
+def test_thermostatted_production(phase, atoms, accepted):
+    document = {"phases": [{"name": "nvt", "thermostat": "langevin", "tau": 50.0}, phase]}
+    if accepted:
+        check_dynamics(document, atoms, "md.json")
+    else:
+        with pytest.raises(ValueError, match="under a thermostat"):
+            check_dynamics(document, atoms, "md.json")
+
+
+def test_other_atoms_in_another_replica_are_refused(run):
+    path = run / "trajectory-001.extxyz"
+    path.write_text(path.read_text().replace("H  ", "He "))
+    with pytest.raises(ValueError, match="the atoms differ"):
+        read_run(run)
+
+
+def test_energy_drift_is_noted(short):
+    from dataclasses import replace
+
+    long = bent.trajectory(0.5, replicas=1, steps=2000)
+    rising = replace(long.segments[0], energy=1e-5 * np.arange(len(long.segments[0]), dtype=float))
+    notes = spectrum(replace(long, segments=(rising,)), kinds=("power",)).header.notes
+    assert any("energy drifts" in n for n in notes)
