@@ -1,0 +1,64 @@
+"""The copies that a run starts from."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+
+from equipot.engines.settings import Dynamics
+
+LONGEST_STEP = 2.0  # fs, with hydrogen in the system
+
+
+def replicated(start: Atoms | Sequence[Atoms], settings: Dynamics) -> Atoms:
+    """All replicas one after another; refuse what would not be the run that was meant."""
+    starts = [start] if isinstance(start, Atoms) else list(start)
+    if not starts or len(starts) > settings.replicas:
+        raise ValueError(
+            f"{len(starts)} starting structures for {settings.replicas} replicas. Give one to start all of them, or at"
+            f" most as many as there are replicas (replicas={max(len(starts), 1)})."
+        )
+    for k, atoms in enumerate(starts):
+        _check_start(atoms, starts[0], k)
+    if settings.replicas > 1 and "bussi" in {phase.thermostat for phase in settings.phases()}:
+        raise ValueError(
+            f"thermostat bussi with {settings.replicas} replicas: it rescales all velocities by one number and would"
+            " couple them. Use langevin, or replicas=1."
+        )
+    if 1 in starts[0].numbers and settings.dt > LONGEST_STEP and not settings.force_long_step:
+        raise ValueError(
+            f"dt = {settings.dt:g} fs is too long for hydrogen, whose stretching takes 9 fs. Use 0.5 fs, at most"
+            f" {LONGEST_STEP:g}; force_long_step=true if you mean it."
+        )
+    first, order = starts[0], [starts[k % len(starts)] for k in range(settings.replicas)]
+    out = Atoms(
+        numbers=np.tile(first.numbers, len(order)),
+        positions=np.concatenate([atoms.positions for atoms in order]),
+        masses=np.tile(first.get_masses(), len(order)),
+        cell=first.cell,
+        pbc=first.pbc,
+    )
+    out.info = {"charge": first.info["charge"]} if "charge" in first.info else {}
+    return out
+
+
+def _check_start(atoms: Atoms, first: Atoms, index: int) -> None:
+    if len(atoms) == 0:
+        raise ValueError(f"starting structure {index} has no atoms.")
+    if atoms.constraints:
+        raise ValueError(
+            f"starting structure {index} has constraints, which equipot's dynamics does not keep. Remove them, or run"
+            " ASE's own dynamics with equipot.engines.ase.Calculator."
+        )
+    same = (
+        np.array_equal(atoms.numbers, first.numbers)
+        and np.array_equal(atoms.get_masses(), first.get_masses())
+        and np.array_equal(atoms.cell.array, first.cell.array)
+        and np.array_equal(atoms.pbc, first.pbc)
+        and atoms.info.get("charge") == first.info.get("charge")
+    )
+    if not same:
+        raise ValueError(
+            f"starting structure {index} ({atoms.symbols}) differs from the first ({first.symbols}) in its atoms or"
+            " their order, masses, cell or charge. Replicas are copies of one system: run the others by themselves."
+        )

@@ -1,0 +1,54 @@
+"""What a molecular dynamics run is: temperature, times, ensemble, limits."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from equipot.config import Config
+
+Thermostat = Literal["langevin", "bussi"]
+
+
+class Dynamics(Config):
+    """Settings of a run. The velocities are drawn anew, whatever the starting structure carries."""
+
+    temperature: PositiveFloat = 300.0  # K
+    dt: PositiveFloat = 0.5  # fs
+    time: PositiveFloat = 10.0  # ps of production, of every replica
+    equilibration: NonNegativeFloat = 1.0  # ps of NVT before it
+    ensemble: Literal["nve", "langevin", "bussi"] = "nve"  # of the production
+    thermostat: Thermostat = "langevin"  # of the equilibration
+    friction: PositiveFloat = 0.01  # 1/fs, Langevin
+    taut: PositiveFloat = 100.0  # fs, Bussi
+    stride: PositiveInt = 4  # steps between two samples
+    replicas: PositiveInt = 1
+    seed: NonNegativeInt = 1
+    checkpoint: NonNegativeFloat = 30.0  # s between two restart files
+    max_temperature: PositiveFloat | None = None  # K, of one replica; None: the greater of 5 T and T + 1000 K
+    max_force: PositiveFloat = 50.0  # eV/Å, on one atom
+    force_long_step: bool = False  # accept a step above 2 fs with hydrogen
+
+    def phases(self) -> list["Phase"]:
+        """What is run, in order."""
+        steps = round(1000 * self.equilibration / self.dt)
+        first = [self._phase("nvt", steps, self.thermostat)] if steps else []
+        return [*first, self._phase(*self._production())]
+
+    def _production(self) -> tuple[Literal["nvt", "nve"], int, Thermostat | None]:
+        steps = max(1, round(1000 * self.time / self.dt))
+        return ("nve", steps, None) if self.ensemble == "nve" else ("nvt", steps, self.ensemble)
+
+    def _phase(self, name: Literal["nvt", "nve"], steps: int, thermostat: Thermostat | None) -> "Phase":
+        tau = {"langevin": 1 / self.friction, "bussi": self.taut, None: None}[thermostat]
+        return Phase(name=name, steps=steps, thermostat=thermostat, tau=tau)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of dynamics under one rule."""
+
+    name: Literal["nvt", "nve"]
+    steps: int
+    thermostat: Thermostat | None
+    tau: float | None  # fs
