@@ -140,12 +140,12 @@ def test_cross_section_begins_at_ten_wavenumbers():
 def test_free_rotors_are_broadened_into_the_classical_envelope():
     """Thermal rigid rods: ∫L[μ] = 2μ²/I, ∫L[γ] = 6d²/I, Raman anisotropic at twice the frequency."""
     rng = np.random.default_rng(6)
-    inertia, mu, d, temperature, count = 20.0, 0.4, 1.3, 300.0, 1500
+    inertia, mu, d, temperature, count = 20.0, 0.4, 1.3, 300.0, 500
     # |Ω| of two perpendicular components of the angular velocity; stratified, so few rotors suffice
     speed = np.sqrt(-2 * BOLTZMANN * temperature / inertia * np.log((np.arange(count) + 0.5) / count))
-    time = 4.0 * np.arange(3000)
+    time = 4.0 * np.arange(2400)
     axes = Rotation.random(count, rng).as_matrix()
-    method = Method(stride=4.0, temperature=temperature, lags=750)
+    method = Method(stride=4.0, temperature=temperature, lags=600)
     phase = speed[:, None] * time
     rods = axes[:, None, :, 0] * np.cos(phase)[..., None] + axes[:, None, :, 1] * np.sin(phase)[..., None]
     dipole = infrared(list(mu * rods), method)

@@ -72,12 +72,12 @@ def test_area_error_is_the_scatter_of_noisy_areas():
         positions.append(top.position)
         position_errors.append(top.position_error)
     assert np.std(areas) == pytest.approx(np.mean(claimed), rel=0.35)
-    assert np.std(positions) < 2 * np.mean(position_errors)
+    assert np.std(positions) == pytest.approx(np.mean(position_errors), rel=0.5)
 
 
 def test_noise_alone_has_no_peaks():
     rng = np.random.default_rng(2)
-    assert len(find_peaks(GRID, rng.normal(size=len(GRID)), np.full(len(GRID), 1.5), 10.0)) < 3
+    assert find_peaks(GRID, rng.normal(size=len(GRID)), np.full(len(GRID), 1.5), 10.0) == ()
     assert find_peaks(GRID, np.zeros_like(GRID), np.zeros_like(GRID), 10.0) == ()
 
 

@@ -91,7 +91,7 @@ def test_folders_that_are_no_runs(tmp_path, run):
         read_run(tmp_path)
     document = json.loads((run / "md.json").read_text())
     (run / "md.json").write_text(json.dumps(document | {"masses": [16.0, 1.0]}))
-    with pytest.raises(ValueError, match="3 atoms, but md.json has 2 masses"):
+    with pytest.raises(ValueError, match=r"3 atoms, but md\.json has 2 masses"):
         read_run(run)
     del document["dt"]
     (run / "md.json").write_text(json.dumps(document))

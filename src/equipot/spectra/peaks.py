@@ -47,9 +47,10 @@ def find_peaks(
     """Peaks that stand 3 standard errors and 1% of the highest above their surroundings.
 
     Maxima that may be sidelobes of the window, within 5 resolutions of a peak twenty times as high, are
-    left out. Position from a parabola through the top; area between the minima on both sides; its error
-    takes values within one `resolution` (cm⁻¹) as fully correlated and others as independent, and the
-    position is uncertain by the width times the relative error of the height.
+    left out. The position is that of a parabola through the top. The area is taken between the minima
+    on both sides. Errors take values within one `resolution` (cm⁻¹) as fully correlated and others as
+    independent; that of the position is the slope of such noise, (height error)/(resolution/2.35), over
+    the curvature of the top, height/(FWHM/2.35)².
     """
     inside = np.isfinite(value)
     nu, y, error = wavenumber[inside], value[inside], stderr[inside]
@@ -58,7 +59,7 @@ def find_peaks(
     tops, found = local_maxima(y, prominence=_FAINT * y.max())
     if len(tops) == 0:
         return ()
-    keep = found["prominences"] > _SIGNIFICANT * error[tops]
+    keep = np.minimum(found["prominences"], y[tops]) > _SIGNIFICANT * error[tops]
     keep &= ~_sidelobes(nu[tops], y[tops], found["prominences"], resolution)
     tops, left, right = tops[keep], found["left_bases"][keep], found["right_bases"][keep]
     if len(tops) == 0:
@@ -155,7 +156,7 @@ def _peak(
     variance = float(np.trapezoid(error[span] ** 2, nu[span]))
     return Peak(
         position=position,
-        position_error=float(fwhm / _GAUSSIAN * error[top] / height),
+        position_error=float(fwhm**2 / (_GAUSSIAN * resolution) * error[top] / height),
         height=height,
         fwhm=fwhm,
         area=float(np.trapezoid(y[span], nu[span])),
