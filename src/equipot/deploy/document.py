@@ -25,6 +25,8 @@ Convention = Literal["real harmonics in e3nn order, component normalised, Cartes
 CONVENTION: Convention = "real harmonics in e3nn order, component normalised, Cartesian sign of couplings; 1"
 Precision = Literal["float32", "float64"]
 MAX_FINGERPRINT_ATOMS = 200
+MAX_EXTENT = 1e4  # Å; neighbor searches divide space into cells of the cutoff and count them in integers
+CUTOFFS = (0.1, 1e3)  # Å
 
 Vector = tuple[float, float, float]
 
@@ -178,6 +180,11 @@ def check_consistent(document: ModelDocument, where: str) -> None:
             raise ValueError(f"{where}: {name}: found {len(numbers)} numbers for {len(elements)} elements.")
     if not _finite([statistics.model_dump(), document.potential.model_dump()]):
         raise ValueError(f"{where}: a statistic or hyper-parameter is not finite. The training diverged?")
+    cutoff = document.potential.model.cutoff
+    if not CUTOFFS[0] <= cutoff <= CUTOFFS[1]:
+        raise ValueError(
+            f"{where}: cutoff = {cutoff} Å: expected one between {CUTOFFS[0]} and {CUTOFFS[1]} Å."
+        )
     if found != units(document.potential.targets):
         raise ValueError(f"{where}: units {found}: expected {units(document.potential.targets)}.")
     for index, fingerprint in enumerate(document.fingerprints):
@@ -204,6 +211,8 @@ def _check_fingerprint(fingerprint: Fingerprint, elements: tuple[int, ...], wher
         raise ValueError(f"{where}: its atoms are not all of the model's elements {elements}.")
     if not _finite(fingerprint.model_dump()):
         raise ValueError(f"{where}: it holds a number that is not finite.")
+    if max(abs(x) for row in (*fingerprint.positions, *fingerprint.cell) for x in row) > MAX_EXTENT:
+        raise ValueError(f"{where}: it is larger than {MAX_EXTENT:.0f} Å.")
 
 
 def _finite(value: Any) -> bool:
