@@ -53,8 +53,8 @@ def test_static_figure_has_a_panel_and_a_strip_for_every_kind(found):
     drawn = figure(found)
     axes = drawn.get_axes()
     assert len(axes) == 6
-    assert axes[1].get_xlim() == (4000.0, 400.0)  # infrared runs down
-    assert axes[3].get_xlim() == (0.0, 4000.0)
+    assert axes[1].get_xlim() == (4500.0, 400.0)  # infrared runs down, here from above the line at 4135
+    assert axes[3].get_xlim() == (0.0, 4500.0)
     assert "km mol⁻¹" in axes[0].get_ylabel()
     assert axes[1].yaxis_inverted()  # sticks hang below
     drawn.canvas.draw()
@@ -72,7 +72,7 @@ def test_interactive_figure(found):
     names = [t.name for t in drawn.data]
     assert {"dynamics", "isotropic", "parallel", "another", "harmonic"} <= set(names)
     assert "depolarization" not in names
-    assert list(plotly_figure(found, "ir").layout.xaxis.range) == [4000.0, 400.0]
+    assert list(plotly_figure(found, "ir").layout.xaxis.range) == [4500.0, 400.0]
     json.loads(found.plotly("power").to_json())
 
 

@@ -44,22 +44,18 @@ def figure(
     """
     chosen = [spectra[kind] for kind in (kinds or spectra.kinds)]
     out = Figure(figsize=(8.0, 3.4 * len(chosen)), layout="constrained")
-    boxes = np.atleast_1d(np.array(out.subfigures(len(chosen), 1), dtype=object))
-    for box, one in zip(boxes, chosen, strict=True):
-        sticks = one.sticks is not None and len(one.sticks.value) > 0
-        axes = box.subplots(
-            2 if sticks else 1,
-            1,
-            sharex=True,
-            squeeze=False,
-            gridspec_kw={"height_ratios": [3, 1]} if sticks else {},
-        )[:, 0]
-        _draw(axes[0], one, normalize, overlay)
+    grid = out.add_gridspec(2 * len(chosen), 1, height_ratios=[3, 1] * len(chosen))
+    for row, one in enumerate(chosen):
+        sticks = _has_sticks(one)
+        axes = out.add_subplot(grid[2 * row if sticks else slice(2 * row, 2 * row + 2), 0])
+        _draw(axes, one, normalize, overlay)
+        axes.set_xlim(*_range(one))
         if sticks:
-            _draw_sticks(axes[1], one)
-        axes[-1].set_xlabel("wavenumber / cm⁻¹")
-        axes[-1].set_xlim(*_range(one))
-    boxes[0].suptitle(_title(spectra), fontsize=9, color=GREY)
+            axes.tick_params(labelbottom=False)
+            axes = out.add_subplot(grid[2 * row + 1, 0], sharex=axes)
+            _draw_sticks(axes, one)
+        axes.set_xlabel("wavenumber / cm⁻¹")
+    out.suptitle(_title(spectra), fontsize=9, color=GREY)
     return out
 
 
@@ -72,7 +68,7 @@ def plotly_figure(
     """One kind as an interactive figure; components can be switched on in the legend."""
     one = spectra[kind]
     factor, unit = _scale(one, normalize)
-    sticks = one.sticks is not None and len(one.sticks.value) > 0
+    sticks = _has_sticks(one)
     out = make_subplots(
         rows=2 if sticks else 1,
         cols=1,
@@ -87,15 +83,17 @@ def plotly_figure(
     if sticks:
         last = 2
         out.add_trace(_stick_trace(one), row=2, col=1)
-        out.update_yaxes(title_text=f"harmonic<br>{_STICK_UNITS[one.unit]}", row=2, col=1)
+        out.update_yaxes(
+            title_text=f"harmonic<br>{_STICK_UNITS[one.unit]}", autorange="reversed", row=2, col=1
+        )
     out.update_xaxes(range=list(_range(one)))
     out.update_xaxes(title_text="wavenumber / cm⁻¹", row=last, col=1)
     out.update_layout(
         template="plotly_white",
         title={"text": _title(spectra), "font": {"size": 12, "color": GREY}},
         height=480,
-        margin={"l": 80, "r": 20, "t": 50, "b": 50},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 80, "r": 20, "t": 50, "b": 90},
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "traceorder": "normal"},
     )
     return out
 
@@ -150,7 +148,7 @@ def _stick_trace(one: Spectrum) -> go.Scatter:
     gaps = np.full(len(nu), np.nan)
     return go.Scatter(
         x=np.stack([nu, nu, gaps], axis=1).ravel(),
-        y=np.stack([np.zeros(len(nu)), -value, gaps], axis=1).ravel(),
+        y=np.stack([np.zeros(len(nu)), value, gaps], axis=1).ravel(),
         customdata=np.repeat(value, 3),
         name="harmonic",
         mode="lines",
@@ -180,7 +178,17 @@ def _matched(one: Spectrum, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _range(one: Spectrum) -> tuple[float, float]:
-    return _RANGES[one.kind]
+    """Left and right end of the axis; wider than usual where a line lies above it."""
+    left, right = _RANGES[one.kind]
+    lines = [p.position for p in one.peaks]
+    if _has_sticks(one) and one.sticks is not None:
+        lines += one.sticks.wavenumber.tolist()
+    highest = max([left, right, *(500.0 * np.ceil((nu + 50) / 500) for nu in lines)])
+    return (highest, right) if left > right else (left, highest)
+
+
+def _has_sticks(one: Spectrum) -> bool:
+    return one.sticks is not None and len(one.sticks.value) > 0
 
 
 def _title(spectra: Spectra) -> str:
