@@ -47,7 +47,7 @@ class Frame:
     @cached_property
     def formula(self) -> str:
         """Chemical formula in Hill order."""
-        return Formula.from_list([_symbol(z) for z in self.numbers]).format("hill")
+        return Formula.from_list([chemical_symbols[z] for z in self.numbers]).format("hill")
 
     def volume(self) -> float:
         """|det cell|, Å³; zero where a cell vector is missing."""
@@ -97,10 +97,6 @@ class Frame:
             source=source,
             index=index,
         )
-
-
-def _symbol(number: int) -> str:
-    return chemical_symbols[number]
 
 
 def _number(info: Mapping[str, object], key: str, where: str) -> float | None:

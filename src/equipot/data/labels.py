@@ -330,7 +330,7 @@ class Extraction:
         _refuse_nan(frame, key, array)
         unit = self.units.get(name)
         if unit is not None:
-            array = array * unit_tables.factor(_UNIT_OF.get(name, name), unit)
+            array = np.asarray(array * unit_tables.factor(_UNIT_OF.get(name, name), unit))
         return self._shaped(frame, name, key, array, per_atom=key in raw.atom)
 
     def _shaped(self, frame: Frame, name: str, key: str, array: np.ndarray, per_atom: bool) -> np.ndarray:

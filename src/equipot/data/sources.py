@@ -248,7 +248,7 @@ def _open_npz(path: Path, keys: Mapping[str, str]) -> Source:
 
 def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, EOFError, OSError, KeyError, zlib.error) as error:
         raise ValueError(f"{path}: not a readable npz file, damaged or truncated ({error}).") from None
