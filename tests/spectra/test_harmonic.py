@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.vibrations import Infrared
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from equipot import units
 from equipot.spectra.derivatives import Response, central_differences
 from equipot.spectra.harmonic import WAVENUMBER, harmonic, harmonic_of
+from equipot.spectra.infrared import KM_MOL_DEBYE
 from spectra import bent
 
 
@@ -136,3 +138,15 @@ def test_ase_calculator_gives_the_same_and_must_be_relaxed():
     atoms.positions[1, 0] += 0.05
     with pytest.raises(ValueError, match="Relax the geometry first"):
         harmonic_of(atoms)
+
+
+def test_infrared_of_ase_agrees(tmp_path):
+    """The same molecule through ase.vibrations, in D²/Å²/amu."""
+    atoms = Atoms("OH2", bent.POSITIONS, masses=bent.MASSES, calculator=Bent())
+    theirs = Infrared(atoms, name=str(tmp_path / "ir"), delta=0.005)
+    theirs.run()
+    theirs.get_energies()
+    ours = harmonic_of(atoms)
+    frequencies = np.real(theirs.get_frequencies())[6:]
+    assert_allclose(frequencies, ours.wavenumbers, rtol=2e-4)  # they do not leave rotation out
+    assert_allclose(theirs.intensities[6:] * KM_MOL_DEBYE, ours.infrared, rtol=2e-3)

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
+from equipot.spectra.line import BOLTZMANN
 from equipot.spectra.spectrum import spectrum
 from spectra import bent
 
@@ -163,8 +164,39 @@ def test_sampling_below_the_rate_for_hydrogen_is_refused(cold):
 def test_missing_series_say_what_to_do(cold):
     bare = replace(cold, segments=tuple(replace(s, polarizability=None) for s in cold.segments))
     with pytest.raises(ValueError, match="trained on the target 'polarizability'"):
-        spectrum(bare)
-    assert set(spectrum(bare, kinds=("ir",)).kinds) == {"ir"}
+        spectrum(bare, kinds=("ir", "raman"))
+    everything = spectrum(bare)
+    assert set(everything.kinds) == {"ir", "power"}
+    assert any("no raman spectrum" in note for note in everything.notes)
+    periodic = replace(cold, periodic=True)
+    assert set(spectrum(periodic).kinds) == {"raman", "power"}
+    with pytest.raises(ValueError, match="several branches"):
+        spectrum(periodic, kinds=("ir",))
+    with pytest.raises(ValueError, match="no spectrum was asked for"):
+        spectrum(cold, kinds=())
+
+
+def test_linear_molecules_and_cells_have_no_eckart_frame(cold):
+    line = np.array([[0.0, 0.0, z] for z in (-1.16, 0.0, 1.16)])
+    straight = replace(cold.segments[0], positions=np.broadcast_to(line, cold.segments[0].positions.shape))
+    with pytest.raises(ValueError, match="linear molecule"):
+        spectrum(replace(cold, segments=(straight,)), frame="eckart")
+    with pytest.raises(ValueError, match="periodic cell has no Eckart frame"):
+        spectrum(replace(cold, periodic=True), frame="eckart")
+
+
+def test_rotating_molecules_have_three_more_degrees_of_freedom(cold):
+    rng = np.random.default_rng(1)
+    spread = np.sqrt(BOLTZMANN * 300.0 / bent.MASSES)[:, None]
+    x = np.broadcast_to(bent.POSITIONS, (8, 3, 3))
+    xs, vs = bent.dynamics(x, spread * rng.normal(size=(8, 3, 3)), 0.5, 1000, 2)
+    segments = tuple(
+        replace(cold.segments[0], positions=x, velocities=v, dipole=None, polarizability=None)
+        for x, v in zip(xs, vs, strict=True)
+    )
+    found = spectrum(replace(cold, segments=segments, temperature=300.0))
+    assert found.header.degrees_expected == 6
+    assert found.header.degrees_found == pytest.approx(6 * found.header.kinetic_temperature / 300.0, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -24,30 +24,43 @@ _DRIFT = 0.01  # of k_BT per degree of freedom over T_m
 _TEMPERATURE = 0.1  # relative deviation of the kinetic temperature that is worth a note
 
 
-def check_request(trajectory: Trajectory, kinds: Sequence[str], frame: str) -> None:
-    """Refuse what the trajectory cannot give: unknown names, missing series, too coarse a sampling."""
+def choose_kinds(trajectory: Trajectory, kinds: Sequence[str] | None) -> tuple[tuple[str, ...], list[str]]:
+    """The kinds asked for, refused where the trajectory cannot give them; None means all that it can.
+
+    In the second case the notes say what is left out.
+    """
+    if kinds is None:
+        lacking = {kind: _lack(trajectory, kind) for kind in KINDS}
+        notes = [f"no {kind} spectrum: {why}" for kind, why in lacking.items() if why]
+        return tuple(kind for kind, why in lacking.items() if not why), notes
+    if not kinds:
+        raise ValueError(f"no spectrum was asked for. Choose from {', '.join(KINDS)}.")
     for kind in kinds:
         if kind not in KINDS:
             raise ValueError(f"spectrum {kind!r} is not known.{nearest(kind, KINDS)}")
-    if not kinds:
-        raise ValueError(f"no spectrum was asked for. Choose from {', '.join(KINDS)}.")
+        if why := _lack(trajectory, kind):
+            others = tuple(k for k in kinds if not _lack(trajectory, k)) or ("power",)
+            raise ValueError(f"{trajectory.source}: no {kind} spectrum: {why} Or ask for kinds={others}.")
+    return tuple(kinds), []
+
+
+def check_request(trajectory: Trajectory, frame: str) -> None:
+    """Refuse too coarse a sampling, and a frame that is unknown or does not exist."""
     if frame not in FRAMES:
         raise ValueError(f"frame {frame!r} is not known.{nearest(frame, FRAMES)}")
     if frame == "eckart" and trajectory.periodic:
         raise ValueError(f"{trajectory.source}: a periodic cell has no Eckart frame. Use frame='lab'.")
-    if trajectory.periodic and "ir" in kinds:
-        raise ValueError(
-            f"{trajectory.source}: the dipole of a periodic cell has several branches, which this version "
-            "does not join. Ask for kinds=('power',)."
-        )
     _check_sampling(trajectory)
-    for kind, name in (("ir", "dipole"), ("raman", "polarizability")):
-        if kind in kinds and any(getattr(s, name) is None for s in trajectory.segments):
-            others = tuple(k for k in kinds if k != kind)
-            raise ValueError(
-                f"{trajectory.source}: no {name} in the trajectory, so no {kind} spectrum. Run the dynamics "
-                f"with a model trained on the target {name!r}, or ask for kinds={others or ('power',)}."
-            )
+
+
+def _lack(trajectory: Trajectory, kind: str) -> str:
+    """Why there can be no such spectrum; empty if there can."""
+    if kind == "ir" and trajectory.periodic:
+        return "the dipole of a periodic cell has several branches, which this version does not join."
+    name = {"ir": "dipole", "raman": "polarizability"}.get(kind)
+    if name is None or all(getattr(s, name) is not None for s in trajectory.segments):
+        return ""
+    return f"the trajectory has no {name}. Run the dynamics with a model trained on the target {name!r}."
 
 
 def _check_sampling(trajectory: Trajectory) -> None:

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from equipot.deploy.atomic import write_atomically
 from equipot.spectra.harmonic import Harmonic
 from equipot.spectra.result import Header, Spectra, Spectrum
 
@@ -23,11 +23,11 @@ def write_spectra(spectra: Spectra, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for kind, one in spectra.kinds.items():
-        _replace(folder / f"{kind}.csv", csv_text(one, spectra.header).encode())
-        _replace(folder / f"{kind}.json", json_text(one, spectra.header).encode())
+        write_atomically(folder / f"{kind}.csv", csv_text(one, spectra.header).encode())
+        write_atomically(folder / f"{kind}.json", json_text(one, spectra.header).encode())
         picture = io.BytesIO()
         figure(spectra, kinds=(kind,)).savefig(picture, format="png", dpi=150)
-        _replace(folder / f"{kind}.png", picture.getvalue())
+        write_atomically(folder / f"{kind}.png", picture.getvalue())
         paths += [folder / f"{kind}.{suffix}" for suffix in ("csv", "json", "png")]
     return paths
 
@@ -76,7 +76,7 @@ def write_harmonic(harmonic: Harmonic, path: str | Path) -> None:
         f.name: value.tolist() if isinstance(value := getattr(harmonic, f.name), np.ndarray) else value
         for f in fields(harmonic)
     }
-    _replace(Path(path), json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode())
+    write_atomically(Path(path), json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode())
 
 
 def read_harmonic(path: str | Path) -> Harmonic:
@@ -111,10 +111,3 @@ def _header(spectrum: Spectrum, header: Header) -> Mapping[str, Any]:
 
 def _numbers(values: np.ndarray) -> list[float | None]:
     return [None if math.isnan(x) else float(f"{x:.9g}") for x in values]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write aside, then rename, so that no half file is ever seen."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_bytes(content)
-    os.replace(aside, path)

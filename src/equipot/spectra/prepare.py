@@ -10,6 +10,7 @@ from equipot.spectra.harmonic import Harmonic, rigid_motions
 from equipot.spectra.line import BOLTZMANN
 from equipot.spectra.trajectory import Segment, Trajectory
 
+_LINEAR = 1e-2  # extent across the axis, of that along it
 _FROZEN = 0.01  # of k_BT: less rotational energy than this is none
 
 
@@ -34,6 +35,7 @@ def prepare(
     notes: tuple[str, ...] = ()
     if frame == "eckart":
         reference, where = _reference(trajectory, harmonic)
+        _check_not_linear(reference, trajectory)
         notes = (f"Eckart frame of {where}",)
         pairs = [_in_eckart_frame(s, reference, masses) for s in segments]
         segments, internal = tuple(s for s, _ in pairs), tuple(x for _, x in pairs)
@@ -57,6 +59,15 @@ def _reference(trajectory: Trajectory, harmonic: Harmonic | None) -> tuple[np.nd
             "trajectory."
         )
     return harmonic.positions, "the harmonic minimum"
+
+
+def _check_not_linear(reference: np.ndarray, trajectory: Trajectory) -> None:
+    spread = np.linalg.svd(reference - reference.mean(axis=0), compute_uv=False)
+    if len(spread) < 2 or spread[1] < _LINEAR * spread[0]:
+        raise ValueError(
+            f"{trajectory.source}: a linear molecule may turn about its axis, so it has no Eckart frame. "
+            "Use frame='lab'."
+        )
 
 
 def _without_momentum(segment: Segment, masses: np.ndarray) -> Segment:

@@ -63,6 +63,11 @@ class Spectra:
     header: Header
     kinds: Mapping[str, Spectrum]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader of these spectra should know."""
+        return self.header.notes
+
     def __getitem__(self, kind: str) -> Spectrum:
         if kind not in self.kinds:
             raise ValueError(f"spectrum {kind!r} was not computed.{nearest(kind, list(self.kinds))}")

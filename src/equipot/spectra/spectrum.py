@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equipot.spectra.checks import KINDS, check_request, choose_lags, warnings_of
+from equipot.spectra.checks import check_request, choose_kinds, choose_lags, warnings_of
 from equipot.spectra.curves import MAKERS, Curve
 from equipot.spectra.harmonic import Harmonic, Sticks
 from equipot.spectra.line import Line, Method
@@ -20,7 +20,7 @@ from equipot.spectra.trajectory import Trajectory, read_run
 
 def spectrum(
     run: str | Path | Trajectory,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] | None = None,
     resolution: float | int | None = None,
     window: str = "hann",
     temperature: float | int | None = None,
@@ -35,7 +35,7 @@ def spectrum(
 
     Args:
         run: folder of a run, or a trajectory.
-        kinds: any of "ir", "raman", "power".
+        kinds: any of "ir", "raman", "power"; None means all that the trajectory has.
         resolution: width of a sharp line, cm⁻¹. None means 10, or the finest that a quarter of the
             shortest segment allows, which is then said in the notes; a number is refused when the
             window it needs is longer than a third.
@@ -49,7 +49,8 @@ def spectrum(
         harmonic: normal modes to draw and match; their geometry is the Eckart reference.
     """
     trajectory = run if isinstance(run, Trajectory) else read_run(run)
-    check_request(trajectory, kinds, frame)
+    check_request(trajectory, frame)
+    chosen, left_out = choose_kinds(trajectory, kinds)
     kelvin = float(trajectory.temperature if temperature is None else temperature)
     lags, notes = choose_lags(trajectory, window, None if resolution is None else float(resolution))
     method = Method(
@@ -63,7 +64,7 @@ def spectrum(
     over_harmonic(quantum, np.ones(1), kelvin)  # an unknown name is refused before the work
     nm = None if laser is None else float(laser)
     prepared, frame_notes = prepare(trajectory, frame, harmonic)
-    curves = [MAKERS[kind](prepared, method, frame, quantum, nm) for kind in kinds]
+    curves = [MAKERS[kind](prepared, method, frame, quantum, nm) for kind in chosen]
     # velocities stay in the laboratory frame, whatever the frame of the spectrum
     moving = degrees_of_freedom(trajectory, prepared, "lab", kelvin)
     kinetic = kinetic_temperature([s.velocities for s in prepared.segments], prepared.masses, moving)
@@ -91,6 +92,7 @@ def spectrum(
         error=_error(curves[0].line),
         notes=(
             *trajectory.notes,
+            *left_out,
             *notes,
             *frame_notes,
             *warnings_of(prepared, method, moving, kinetic, harmonic),

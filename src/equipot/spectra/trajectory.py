@@ -89,6 +89,8 @@ def read_run(folder: str | Path) -> Trajectory:
         segments += _segments(frames, every, path)
     assert first is not None
     notes = []
+    if document.get("status", "finished") != "finished":
+        notes.append(f"the run is not finished (status {document['status']}): this is what there is of it")
     if len(segments) > len(files):
         notes.append(f"{len(files)} files hold {len(segments)} segments: steps are missing between them")
     return Trajectory(
