@@ -6,7 +6,10 @@ from ase.vibrations import Infrared
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
+from engines.tiny import potential
 from equipot import units
+from equipot.engines.ase import Calculator as EngineCalculator
+from equipot.engines.displacements import slopes
 from equipot.spectra.derivatives import Response, central_differences
 from equipot.spectra.harmonic import WAVENUMBER, harmonic, harmonic_of
 from equipot.spectra.infrared import KM_MOL_DEBYE
@@ -150,3 +153,15 @@ def test_infrared_of_ase_agrees(tmp_path):
     frequencies = np.real(theirs.get_frequencies())[6:]
     assert_allclose(frequencies, ours.wavenumbers, rtol=2e-4)  # they do not leave rotation out
     assert_allclose(theirs.intensities[6:] * KM_MOL_DEBYE, ours.infrared, rtol=2e-3)
+
+
+def test_slopes_of_a_potential_are_derivatives_too():
+    """Displaced copies in batches, and one by one through the calculator: the same modes."""
+    atoms = Atoms("OHH", positions=[[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]])
+    model = potential(scale=0.1)
+    atoms.calc = EngineCalculator(model)
+    batched = harmonic(slopes(model, atoms), atoms.numbers, atoms.positions, atoms.get_masses())
+    single = harmonic_of(atoms, step=0.0005, largest_force=np.inf)
+    assert_allclose(batched.wavenumbers, single.wavenumbers, rtol=1e-6)
+    assert_allclose(batched.infrared, single.infrared, rtol=1e-4)
+    assert_allclose(batched.activity(), single.activity(), rtol=1e-4)

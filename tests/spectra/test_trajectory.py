@@ -1,9 +1,15 @@
 import json
+from dataclasses import replace
 
+import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 from numpy.testing import assert_allclose
 
+from engines.tiny import potential
+from equipot import units
+from equipot.engines.dynamics import Dynamics, run_dynamics
 from equipot.spectra.spectrum import spectrum
 from equipot.spectra.trajectory import VELOCITY, check_dynamics, read_run
 from spectra import bent
@@ -133,9 +139,23 @@ def test_other_atoms_in_another_replica_are_refused(run):
 
 
 def test_energy_drift_is_noted(short):
-    from dataclasses import replace
-
     long = bent.trajectory(0.5, replicas=1, steps=2000)
     rising = replace(long.segments[0], energy=1e-5 * np.arange(len(long.segments[0]), dtype=float))
     notes = spectrum(replace(long, segments=(rising,)), kinds=("power",)).header.notes
     assert any("energy drifts" in n for n in notes)
+
+
+def test_run_of_the_engine_is_read(tmp_path):
+    """What `run_dynamics` writes is what `spectrum` reads: names, units, phases, conservation."""
+    start = Atoms("OHH", positions=[[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]])
+    settings = Dynamics(temperature=30, time=0.075, equilibration=0.002, stride=2, replicas=2)
+    run_dynamics(potential(scale=0.1), start, settings, tmp_path / "md")
+    read = read_run(tmp_path / "md")
+    assert len(read.segments) == 2 and read.stride == 1.0
+    found = spectrum(tmp_path / "md")
+    assert set(found.kinds) == {"ir", "raman", "power"}
+    assert not any("not finished" in note or "drifts" in note for note in found.notes)
+    assert found.header.model is not None
+    last = ase.io.read(tmp_path / "md" / "trajectory-000.extxyz", index=-1)
+    kinetic = 0.5 * np.sum(read.masses[:, None] * read.segments[0].velocities[-1] ** 2)
+    assert kinetic / units.acceleration == pytest.approx(last.get_kinetic_energy(), rel=1e-6)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -21,13 +22,33 @@ class Response:
     polarizability: Float[np.ndarray, "3 3"] | None = None  # Å³
 
 
-@dataclass(frozen=True, kw_only=True)
-class Derivatives:
-    """First derivatives of forces, dipole and polarizability by the positions r_ib.
+@runtime_checkable
+class AnyDerivatives(Protocol):
+    """First derivatives of forces, dipole and polarizability by the positions r_ib, whoever made them.
 
     The index of the property comes first: Z_{i,ab} = ∂M_a/∂r_ib. Others store the transpose, and Z
     is in general not symmetric.
     """
+
+    @property
+    def hessian(self) -> np.ndarray:
+        """[atoms, 3, atoms, 3], eV/Å²."""
+        ...
+
+    @property
+    def dipole(self) -> np.ndarray | None:
+        """[atoms, 3, 3], e."""
+        ...
+
+    @property
+    def polarizability(self) -> np.ndarray | None:
+        """[atoms, 3, 3, 3], Å², ∂α_ab/∂r_ic as [i, a, b, c]."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derivatives:
+    """What `central_differences` returns: see `AnyDerivatives`."""
 
     hessian: Float[np.ndarray, "atoms 3 atoms 3"]  # eV/Å²
     dipole: Float[np.ndarray, "atoms 3 3"] | None = None  # e
