@@ -14,6 +14,7 @@ from rich.text import Text
 from equipot.data import checks
 from equipot.data.findings import Finding
 from equipot.data.frame import Frame
+from equipot.data.labels import CANDIDATES
 from equipot.data.read import Frames, read
 from equipot.data.summary import Summary, summarize
 
@@ -109,13 +110,14 @@ def _config(
         data["test"] = test.path if isinstance(test, Frames) else str(test)
     if isolated_atoms is not None:
         data["isolated_atoms"] = str(isolated_atoms)
-    used = [f for f in frames.found if f.used_as not in (None, "charge", "spin", "group")]
-    data["keys"] = {f.used_as: f.name for f in used}
-    data["units"] = {f.used_as: f.unit for f in used if f.unit}
+    used = {f.used_as: f for f in frames.found if f.used_as is not None}
+    labels = [name for name in CANDIDATES if name in used and name not in ("charge", "spin", "group")]
+    data["keys"] = {name: used[name].name for name in labels}
+    data["units"] = {name: used[name].unit for name in labels if used[name].unit}
     for finding in findings:
         for name, value in finding.settings.items():
             data[name] = {**data.get(name, {}), **value} if isinstance(value, Mapping) else value
-    targets, comments = _targets(frames)
+    targets, comments = _targets(frames, (*frames.labels, *data["keys"]))
     sections = {
         "data": data,
         "model": {"name": "painn", "cutoff": cutoff},
@@ -125,9 +127,9 @@ def _config(
     return "".join(comments) + "".join(f"{name}: {_flow(value)}\n" for name, value in sections.items())
 
 
-def _targets(frames: Frames) -> tuple[dict[str, Any], list[str]]:
+def _targets(frames: Frames, carried: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """A target for every label, and what the user has to check."""
-    carried, comments = frames.labels, []
+    comments: list[str] = []
     targets: dict[str, Any] = {n: {} for n in _TARGETS if n in carried}
     if "energy" in carried:
         targets["energy"] = {"forces": "forces" in carried, "stress": "stress" in carried}
