@@ -9,6 +9,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
+from equipot.tensor import tables
 from equipot.tensor.basis import get_basis
 from equipot.tensor.irreps import Irrep, products
 from tensor.cartesian import random_orthogonal
@@ -269,3 +270,39 @@ def test_mistakes_are_refused():
     x, harmonics, weights = arguments(PAINN, batch)
     with pytest.raises(ValueError, match=r"found .*\(5, 3, 3\), expected \(5, 4, 3\)"):
         edge_product(PAINN, x, harmonics[:, 1:], weights, batch)
+
+
+class Interaction(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.spec, self.basis = everything("cartesian"), get_basis("cartesian")
+
+    def forward(self, x, vectors, weights, batch):
+        return edge_product(self.spec, x, self.basis.packed_harmonics(vectors, range(3)), weights, batch)
+
+
+@pytest.mark.noshapes
+@pytest.mark.parametrize("how", ["export", "compile"])
+def test_compile_and_export(how):
+    """Also where no constant was made before, and without harm to what runs later."""
+    batch = chain()
+    x, _, weights = arguments(everything("cartesian"), batch)
+    example = (x, torch.randn(4, 3), weights, batch)
+    tables._constants.clear()
+    if how == "export":
+        program = torch.export.export(Interaction(), example).module()
+    else:
+        program = torch.compile(Interaction(), fullgraph=True, backend="aot_eager")
+    found = program(*example)
+    torch.testing.assert_close(found, Interaction()(*example), rtol=0, atol=1e-12)
+
+
+def test_constants_made_by_inference_serve_training():
+    spec, batch = everything(), chain()
+    x, harmonics, weights = arguments(spec, batch)
+    tables._constants.clear()
+    with torch.inference_mode():
+        edge_product(spec, x, harmonics, weights, batch)
+    x.requires_grad_()
+    edge_product(spec, x, harmonics, weights, batch).sum().backward()
+    assert x.grad is not None

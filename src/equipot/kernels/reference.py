@@ -32,7 +32,7 @@ def reference_edge_product(
         message = None
         for number, path in spec.paths_into[slot]:
             message = _add(message, spec, path, gathered[path.input], y[path.edge], w[number])
-        outputs.append(out if message is None else out.index_add(0, batch.receivers, message))
+        outputs.append(out if message is None else out.index_add_(0, batch.receivers, message))
     outputs = [_from_spherical(spec, out, irrep) for out, irrep in zip(outputs, spec.outputs, strict=True)]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
@@ -78,17 +78,17 @@ def _add(
             return w * scale if message is None else message + w * scale
         return _add_product(message, w, x, scale)
     if l1 == 0:
-        return _add_product(message, w if x is None else w * x, y, scale)
+        scaled = y if scale == 1 else scale * y  # the smallest factor
+        return _add_product(message, w if x is None else w * x, scaled)
     assert x is not None
     table = constant("coupling", l1, l2, l3, like=x)
-    matrix = (y.squeeze(-1) @ (scale * table).flatten(0, 1).T).unflatten(-1, table.shape[:2])
+    matrix = (y.squeeze(-1) @ (scale * table).flatten(0, 1).T).unflatten(-1, (2 * l3 + 1, 2 * l1 + 1))
     if message is None:
         return torch.bmm(matrix, w * x)
     return torch.baddbmm(message, matrix, w * x)
 
 
-def _add_product(message: Tensor | None, a: Tensor, b: Tensor, scale: float) -> Tensor:
-    """Message + scale · a · b, without storing the product."""
-    if message is not None:
-        return torch.addcmul(message, a, b, value=scale)
-    return a * b if scale == 1 else (a * scale) * b
+def _add_product(message: Tensor | None, a: Tensor, b: Tensor, scale: float = 1.0) -> Tensor:
+    """Message + scale · a · b. Not addcmul, whose backward multiplies both factors by its constant once more."""
+    product = a * b if scale == 1 else (a * scale) * b
+    return product if message is None else message + product

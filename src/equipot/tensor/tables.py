@@ -174,11 +174,25 @@ _TABLES = {
 }
 
 
-@cache
-def _cached(name: str, degrees: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.tensor(_TABLES[name](*degrees), dtype=dtype, device=device)
+_constants: dict[tuple, Tensor] = {}
 
 
 def constant(name: str, *degrees: int, like: Tensor) -> Tensor:
     """A table as a tensor of the dtype and on the device of `like`, made once."""
-    return _cached(name, degrees, like.dtype, like.device)
+    if torch.compiler.is_dynamo_compiling():  # numbers, which the compiler bakes into its program
+        shape, values = _numbers(name, degrees)
+        return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(shape)
+    key = (name, degrees, like.dtype, like.device)
+    if key not in _constants:
+        with torch.inference_mode(False):  # else training could not use what inference made
+            made = torch.tensor(_TABLES[name](*degrees), dtype=like.dtype, device=like.device)
+        if type(made) is not Tensor:  # a stand-in without numbers, while a program is exported
+            return made
+        _constants[key] = made
+    return _constants[key]
+
+
+@torch.compiler.assume_constant_result
+def _numbers(name: str, degrees: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    table = _TABLES[name](*degrees)
+    return table.shape, tuple(table.reshape(-1).tolist())
