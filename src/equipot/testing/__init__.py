@@ -28,13 +28,14 @@ from equipot.testing.symmetry import (
     rotation,
     translation,
 )
-from equipot.testing.systems import crystal, far_atoms, molecule, one_atom, slab, thin_cell
+from equipot.testing.systems import chain, crystal, far_atoms, molecule, one_atom, slab, thin_cell
 from equipot.testing.transformations import representation, transformed
 
 __all__ = [
     "Residuals",
     "as_frame",
     "batch_composition",
+    "chain",
     "compare",
     "crystal",
     "cutoff_jump",

@@ -25,15 +25,13 @@ def cutoff_jump(potential: Potential, step: float = 1e-5, max_pairs: int = 10) -
     Both sides are extrapolated linearly to the cutoff from `step` and twice that (Å), so that what a smooth
     function leaves is step² times its curvature, 1e-10.
     """
-    elements = potential.elements
-    pairs = [(a, b) for a in elements for b in elements][:max_pairs]
-    found: Residuals = {}
-    for center, leaving in pairs:
-        positions = [potential.cutoff + k * step for k in (-2, -1, 1, 2)]
-        before2, before, after, after2 = (_leaving_atom(potential, center, leaving, r) for r in positions)
-        jump = compare(potential, _extrapolate(after, after2), _extrapolate(before, before2))
-        found = {name: max(value, found.get(name, 0.0)) for name, value in jump.items()}
-    return found
+    pairs = [(a, b) for a in potential.elements for b in potential.elements][:max_pairs]
+    distances = [potential.cutoff + k * step for k in (-2, -1, 1, 2)]
+    found = predict(potential, *(_leaving_atom(potential, a, b, r) for a, b in pairs for r in distances))
+    sides = {n: v.unflatten(0, (len(pairs), len(distances), -1)).unbind(1) for n, v in found.items()}
+    before = from_items({n: (2 * near - far).flatten(0, 1) for n, (far, near, _, _) in sides.items()})
+    after = from_items({n: (2 * near - far).flatten(0, 1) for n, (_, _, near, far) in sides.items()})
+    return compare(potential, after, before)
 
 
 def fragments_add(potential: Potential, a: Frame | Atoms, b: Frame | Atoms) -> Residuals:
@@ -99,21 +97,14 @@ def handedness(potential: Potential, structure: Frame | Atoms) -> Residuals:
     return compare(potential, predict(potential, exchanged), predict(potential, frame))
 
 
-def _leaving_atom(potential: Potential, center: int, leaving: int, distance: float) -> Properties:
+def _leaving_atom(potential: Potential, center: int, leaving: int, distance: float) -> Frame:
     bond = 1.1 * (covalent_radii[center] + covalent_radii[leaving])
     bonded = bond * np.array([-0.6, 0.8, 0.0])  # on the far side: only the centre sees the atom leave
-    positions = np.array([[0.0, 0.0, 0.0], bonded, [distance, 0.0, 0.0]])
-    frame = replace(
+    return replace(
         one_atom(center, declared_charge(potential)),
         numbers=np.array([center, leaving, leaving]),
-        positions=positions,
+        positions=np.array([[0.0, 0.0, 0.0], bonded, [distance, 0.0, 0.0]]),
     )
-    return predict(potential, frame)
-
-
-def _extrapolate(near: Properties, far: Properties) -> Properties:
-    values = dict(far.items())
-    return from_items({n: 2 * v - values[n] for n, v in near.items()})
 
 
 def _additive(potential: Potential, properties: Properties) -> Properties:

@@ -59,6 +59,12 @@ def one_atom(number: int, charge: float | None = 0.0) -> Frame:
     return _frame([number], np.array([[0.3, -0.2, 0.1]]), np.zeros((3, 3)), _MOLECULE, charge)
 
 
+def chain(number: int, charge: float | None = 0.0) -> Frame:
+    """Three atoms in a line: equivariant features of the middle one vanish."""
+    steps = 2.2 * covalent_radii[number] * np.array([[-1.0], [0.0], [1.0]])
+    return _frame([number] * 3, steps * np.array([[0.6, 0.0, 0.8]]), np.zeros((3, 3)), _MOLECULE, charge)
+
+
 def far_atoms(elements: Sequence[int], cutoff: float, charge: float | None = 0.0) -> Frame:
     """Two atoms that do not see each other."""
     positions = np.array([[0.0, 0.0, 0.0], [1.3 * cutoff, 0.9 * cutoff, -0.7 * cutoff]])
