@@ -25,6 +25,7 @@ def header(
     recorded: Sequence[str],
     masses: np.ndarray,
 ) -> dict[str, Any]:
+    """The document, but for its status and what was conserved."""
     state = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, str(atoms.info.get("charge")))
     return {
         "format": 1,

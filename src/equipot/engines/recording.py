@@ -116,5 +116,5 @@ def _open(path: Path, size: int) -> TextIO:
     return path.open("a", encoding="utf-8", newline="\n")
 
 
-def _plain(value: np.ndarray) -> float | np.ndarray:
+def _plain(value: np.ndarray | np.floating) -> float | np.ndarray:
     return float(value) if value.ndim == 0 else value.reshape(-1)
