@@ -6,6 +6,7 @@ from math import sqrt
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
@@ -249,6 +250,33 @@ def representation(irrep, q, basis):
     isometry = get_basis("cartesian").to_spherical(irrep.l)
     turned = power if basis.dim(irrep.l) == 3**irrep.l else isometry.T @ power @ isometry
     return turned if irrep.parity == (-1) ** irrep.l else torch.linalg.det(q) * turned
+
+
+class Calls(TorchDispatchMode):
+    """Tensor operations that touch memory, and the numbers that they write."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = self.written = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            self.count += 1
+            self.written += out.numel()
+        return out
+
+
+def test_painn_message_is_cheap():
+    """Its cost where speed is decided: calls for a molecule, memory for a liquid; no copy of W, no coupling."""
+    batch = chain()
+    args = arguments(PAINN, batch)
+    with Calls() as calls:
+        edge_product(PAINN, *args, batch)
+    assert calls.count <= 14
+    # gathered 5, W x of three paths 1 + 1 + 3, times the direction 3, sum 3, per edge and channel
+    edges, atoms = len(batch.senders), batch.num_atoms
+    assert calls.written <= edges * (16 * CHANNELS + 3) + 4 * atoms * 4 * CHANNELS
 
 
 def test_single_precision_stays_single():

@@ -1,7 +1,6 @@
 """What an edge operation couples, fixed when a model is built."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -32,9 +31,29 @@ class EdgeProduct:
     outputs: tuple[Irrep, ...]
     paths: tuple[Path, ...]
     basis: str = "spherical"
+    # derived once, so that a call costs no more than its tensors
+    input_dims: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    edge_dims: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    output_dims: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    paths_into: tuple[tuple[tuple[int, Path], ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        get_basis(self.basis)
+        self._check_paths()
+        dim = self.tensor_basis.dim
+        numbered = tuple(enumerate(self.paths))
+        derived = {
+            "input_dims": tuple(dim(irrep.l) for irrep in self.inputs),
+            "edge_dims": tuple(dim(irrep.l) for irrep in self.edge),
+            "output_dims": tuple(dim(irrep.l) for irrep in self.outputs),
+            "paths_into": tuple(
+                tuple((number, path) for number, path in numbered if path.output == slot)
+                for slot in range(len(self.outputs))
+            ),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)  # the way into a frozen dataclass
+
+    def _check_paths(self) -> None:
         if any(irrep.l == 0 and irrep != SCALAR for irrep in self.edge):
             raise ValueError(
                 "edge product: found an edge slot 0o; the degree-0 harmonic is the constant 0e, "
@@ -48,32 +67,10 @@ class EdgeProduct:
                     f"expected one of {', '.join(map(str, products(a, b)))}"
                 )
 
-    @cached_property
+    @property
     def tensor_basis(self) -> TensorBasis:
         """The basis of all three component axes."""
         return get_basis(self.basis)
-
-    @cached_property
-    def input_dims(self) -> tuple[int, ...]:
-        """Components of every input slot."""
-        return tuple(self.tensor_basis.dim(irrep.l) for irrep in self.inputs)
-
-    @cached_property
-    def edge_dims(self) -> tuple[int, ...]:
-        """Components of every edge slot."""
-        return tuple(self.tensor_basis.dim(irrep.l) for irrep in self.edge)
-
-    @cached_property
-    def output_dims(self) -> tuple[int, ...]:
-        """Components of every output slot."""
-        return tuple(self.tensor_basis.dim(irrep.l) for irrep in self.outputs)
-
-    @cached_property
-    def paths_into(self) -> tuple[tuple[tuple[int, Path], ...], ...]:
-        """For every output slot, its paths and their numbers."""
-        numbered = tuple(enumerate(self.paths))
-        slots = range(len(self.outputs))
-        return tuple(tuple((n, p) for n, p in numbered if p.output == slot) for slot in slots)
 
     def degrees(self, path: Path) -> tuple[int, int, int]:
         """The l1, l2, l3 of a path."""

@@ -2,10 +2,9 @@
 
     out[i,k,c] = Σ_{edges i ← j} Σ_{paths p}  W[ij,p,c] Σ_ab C[p,k,a,b] x[j,a,c] Y[ij,b]
 
-Multilinear in x, Y and W. Every model calls it, so that a faster back end speeds up all of them.
+Multilinear in x, Y and W. Every model calls `edge_product`, which is where back ends are chosen: a faster one
+speeds up all models. `reference_edge_product` is the definition, and can always be called itself.
 """
-
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -23,7 +22,6 @@ def edge_product(
     harmonics: Float[Tensor, "edges harmonics"],
     weights: Float[Tensor, "edges paths channels"],
     batch: AtomicBatch,
-    backend: Literal["reference"] = "reference",
 ) -> Float[Tensor, "atoms outputs channels"]:
     """Sum over neighbors of weighted couplings of their features with the harmonics of the direction.
 
