@@ -5,26 +5,46 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from equipot.config import override, parse, read_yaml
 from equipot.data.collate import graph
+from equipot.data.doctor import inspect
 from equipot.data.frame import Frame
 from equipot.data.read import Frames, read
 from equipot.deploy.document import ModelDocument, Proof
 from equipot.deploy.model_file import load as load_model_file
 from equipot.deploy.model_file import with_proofs
 from equipot.engines.ase import Calculator
-from equipot.engines.dynamics import Dynamics, run_dynamics
+from equipot.engines.displacements import slopes
+from equipot.engines.dynamics import run_dynamics
+from equipot.engines.relax import relax
+from equipot.engines.settings import Dynamics
 from equipot.evaluate.metrics import Comparison, evaluate
 from equipot.evaluate.proofs import verify
 from equipot.potential import Potential
+from equipot.spectra.checks import KINDS
+from equipot.spectra.harmonic import Harmonic
+from equipot.spectra.harmonic import harmonic as normal_modes
 from equipot.spectra.spectrum import spectrum
 from equipot.train.config import RunConfig
 from equipot.train.run import Observer, Run, Say
 from equipot.train.run import train as train_run
 
-__all__ = ["Dynamics", "Model", "load", "md", "read", "run_config", "spectrum", "train"]
+__all__ = [
+    "KINDS",
+    "Dynamics",
+    "Model",
+    "harmonic",
+    "inspect",
+    "load",
+    "md",
+    "read",
+    "run_config",
+    "spectrum",
+    "train",
+]
 
 
 class Model:
@@ -65,8 +85,9 @@ class Model:
 
     def _reading(self, given: dict[str, Any]) -> dict[str, Any]:
         """Keys and units as in training, unless said otherwise."""
-        data = self.document.run.get("data", {})
-        stored = {k: data[k] for k in ("keys", "units", "components", "symmetrize") if data.get(k)}
+        data = self.document.run.get("data")
+        known = ("keys", "units", "components", "symmetrize")
+        stored = {k: v for k, v in data.items() if k in known and v} if isinstance(data, dict) else {}
         return {**stored, **{k: v for k, v in given.items() if v}}
 
 
@@ -110,18 +131,34 @@ def default_folder(config: RunConfig) -> Path:
 
 def md(
     model: Model | str | Path,
-    start: Atoms | str | Path,
+    start: Atoms | Sequence[Atoms] | str | Path,
     settings: Dynamics | Mapping[str, Any] | None = None,
     out: str | Path = "md",
     observe: Observer = lambda step, total, text: None,
 ) -> Path:
     """Molecular dynamics on ASE; the folder holds trajectories with dipoles and polarizabilities, and restarts."""
-    import ase.io
-
     model = model if isinstance(model, Model) else load(model)
     if isinstance(start, str | Path):
-        found = ase.io.read(start, index=-1)
-        assert isinstance(found, Atoms)
-        start = found
+        start = read(start)[-1].atoms()
     chosen = settings if isinstance(settings, Dynamics) else parse(Dynamics, dict(settings or {}), "dynamics")
     return run_dynamics(model.potential, start, chosen, Path(out), progress=lambda s, t: observe(s, t, ""))
+
+
+def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:
+    """Normal modes at the minimum nearest to `start`, with infrared and Raman intensities where the model can."""
+    model = model if isinstance(model, Model) else load(model)
+    minimum = relax(model.potential, start)
+    derivatives = slopes(model.potential, minimum)
+    return normal_modes(
+        derivatives,
+        minimum.numbers.astype(np.int64),
+        minimum.positions,
+        minimum.get_masses(),
+        rotations=not minimum.pbc.any(),
+        source=str(model.path),
+    )
+
+
+def first_structure(run: str | Path) -> Atoms:
+    """Where the production of a dynamics run began."""
+    return read(Path(run) / "trajectory-000.extxyz")[0].atoms()

@@ -11,6 +11,7 @@ of the model: differences of positions are taken before anything is rounded.
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -75,8 +76,8 @@ class AtomicBatch:
 
     def to(self, device: torch.device | str) -> "AtomicBatch":
         """The batch on another device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return AtomicBatch(**{k: None if v is None else v.to(device) for k, v in moved.items()})
+        moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.to(device) for k, v in moved.items() if v is not None})
 
 
 torch.export.register_dataclass(AtomicBatch)

@@ -34,8 +34,9 @@ def info(file: ModelFile, json_: AsJson = False) -> None:
         table.add_row(name, str(value))
     out.print(table)
     for part in ("valid", "test"):
-        if part in document.metrics:
-            out.print(errors_table(f"\n{part}", document.metrics[part]))
+        errors: Any = document.metrics.get(part)
+        if errors:
+            out.print(errors_table(f"\n{part}", errors))
     if document.proofs:
         out.print(proof_table(document.proofs))
     out.print(f"\n{document.citation}", markup=False)

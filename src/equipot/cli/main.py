@@ -4,12 +4,14 @@ import sys
 import traceback
 from pathlib import Path
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 import equipot
 from equipot.cli import demo, doctor, evaluate, info, inspect, md, spectrum, train, verify
 from equipot.cli.screen import Failed, complain
+from equipot.engines.guard import DynamicsStopped
+from equipot.train.loop import Diverged
 
 app = typer.Typer(
     name="equipot",
@@ -35,27 +37,35 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command. Exit codes: 0 done, 2 the user's mistake, 3 a proof failed, 1 our fault."""
     try:
         code = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         code = stop.exit_code
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        complain(f"{error.format_message()} See --help.")
         code = 2
-    except click.Abort:
-        complain("stopped.")
-        code = 130
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         complain("stopped.")
         code = 130
     except Failed as failure:
         code = failure.code
-    except (ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.filename is None and error.errno is None:
-            raise
-        complain(str(error))
-        code = 2
     except Exception as error:
-        log = Path("error.log")
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        complain(f"this is our fault: {type(error).__name__}: {error}\nThe details are in {log.resolve()}.")
-        code = 1
+        code = _report(error)
     sys.exit(code or 0)
+
+
+def _report(error: Exception) -> int:
+    """Say what went wrong: in one message when it is about the user's input, with a traceback in a file when not."""
+    if isinstance(error, DynamicsStopped | Diverged | OSError) or (
+        isinstance(error, ValueError) and _ours(error)
+    ):
+        complain(str(error))
+        return 2
+    log = Path("error.log")
+    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    complain(f"this is our fault: {type(error).__name__}: {error}\nThe details are in {log.resolve()}.")
+    return 1
+
+
+def _ours(error: Exception) -> bool:
+    """Whether equipot itself raised it, and so knew what it was saying; a library's ValueError is a bug of ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).is_relative_to(Path(equipot.__file__).parent)

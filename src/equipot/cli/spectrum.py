@@ -1,5 +1,6 @@
 """`equipot spectrum`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +35,13 @@ def spectrum(
     quiet: Quiet = False,
     json_: AsJson = False,
 ) -> None:
-    """Power, infrared and Raman spectra of a trajectory: figure, CSV and JSON. Without flags, all that it has."""
-    chosen = tuple(k for k, wanted in (("ir", ir), ("raman", raman), ("power", power)) if wanted) or None
-    say(f'Python: equipot.spectrum("{run}", kinds={chosen!r})', quiet=quiet or json_)
-    harmonic = None if model is None else api.harmonic(model, run)
+    """Power, infrared and Raman spectra of a run: figures, CSV, JSON. All three without a flag."""
+    chosen = tuple(k for k, wanted in (("ir", ir), ("raman", raman), ("power", power)) if wanted)
+    say(f'Python: equipot.spectrum("{run}", kinds={chosen or api.KINDS!r})', quiet=quiet or json_)
+    harmonic = None if model is None else api.harmonic(api.load(model), api.first_structure(run))
     found = api.spectrum(
         run,
-        kinds=chosen,
+        kinds=chosen or api.KINDS,
         resolution=resolution,
         window=window,
         quantum=quantum,
@@ -51,7 +52,7 @@ def spectrum(
     )
     written = found.write(folder or run / "spectra")
     if json_:
-        as_json({"files": [str(p) for p in written], "header": found.header})
+        as_json({"files": [str(p) for p in written], "header": asdict(found.header)})
         return
     for note in found.notes:
         say(note, quiet=quiet)

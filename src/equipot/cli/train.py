@@ -27,7 +27,7 @@ def train(
 ) -> None:
     """Train a model. Started again with the same settings, it goes on where it was stopped or killed.
 
-    Examples: `equipot train config.yaml`, `equipot train data.xyz model.name=painn targets.dipole={} train.budget=10min`.
+    Examples: `equipot train config.yaml`, `equipot train data.xyz targets.dipole={} train.budget=10min`.
     On several processes: `torchrun --nproc-per-node 2 -m equipot train config.yaml`.
     """
     config = api.run_config(source, overrides or [])

@@ -103,7 +103,8 @@ class PaiNN(nn.Module):
 
     def __init__(self, config: PaiNNConfig, statistics: Statistics) -> None:
         super().__init__()
-        self.cutoff, self.envelope = config.cutoff, config.envelope
+        self.cutoff = config.cutoff
+        self.envelope: EnvelopeName = config.envelope
         self.irreps = Irreps.parse(f"{config.channels}x0e + {config.channels}x1o")
         self.basis = Spherical()
         self.embedding = AtomicEmbedding(statistics.elements, config.channels)

@@ -76,7 +76,8 @@ class SchNet(nn.Module):
 
     def __init__(self, config: SchNetConfig, statistics: Statistics) -> None:
         super().__init__()
-        self.cutoff, self.envelope = config.cutoff, config.envelope
+        self.cutoff = config.cutoff
+        self.envelope: EnvelopeName = config.envelope
         self.irreps = Irreps.parse(f"{config.channels}x0e")
         self.embedding = AtomicEmbedding(statistics.elements, config.channels)
         self.radial = radial_basis(config.radial, config.num_radial, config.cutoff)

@@ -1,6 +1,7 @@
 """Dense layers of the invariant parts."""
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ def dense(num_in: int, num_out: int, *, bias: bool = True) -> nn.Linear:
 def mlp(*sizes: int, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
     """Dense layers with an activation between them, none after the last."""
     layers: list[nn.Module] = []
-    for num_in, num_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for num_in, num_out in pairwise(sizes):
         layers += [dense(num_in, num_out), activation()]
     return nn.Sequential(*layers[:-1])
 

@@ -125,7 +125,9 @@ def _per_volume(virial: Float[Tensor, "systems 3 3"], batch: AtomicBatch) -> Flo
     """∂E/∂ε over the volume of the cell; NaN, unknown, for the systems of a mixed batch that have none."""
     periodic = batch.pbc.all(-1)
     if not bool(periodic.any()):
-        raise ValueError("stress needs a cell that is periodic in three directions; ask for energy and forces only.")
+        raise ValueError(
+            "stress needs a cell that is periodic in three directions; ask for energy and forces only."
+        )
     volume = torch.where(periodic, batch.volume(), 1.0)[:, None, None]
     return torch.where(periodic[:, None, None], virial / volume, torch.nan)
 

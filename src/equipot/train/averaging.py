@@ -23,7 +23,7 @@ class Averages:
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
         """After an optimizer step, counted from 0."""
-        raw = list(module.parameters())
+        raw: list[Tensor] = list(module.parameters())
         for name, track in self.tracks.items():
             decay = min(self.decays[name], (1 + step) / (10 + step))
             torch._foreach_lerp_(track, raw, 1 - decay)

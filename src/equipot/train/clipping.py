@@ -34,6 +34,6 @@ class Clipping:
         return norm
 
     def _current(self) -> float | None:
-        if self.limit != "auto":
-            return self.limit
-        return FACTOR * statistics.median(self.history) if len(self.history) >= 10 else None
+        if isinstance(self.limit, str):
+            return FACTOR * statistics.median(self.history) if len(self.history) >= 10 else None
+        return self.limit

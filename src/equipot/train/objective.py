@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from equipot.batch import AtomicBatch
 from equipot.potential import Potential
+from equipot.potential.heads import AtomicEnergy
 from equipot.properties import Properties, from_items
 from equipot.train.loss import Loss
 
@@ -48,5 +49,8 @@ def soften(potential: Potential, batch: AtomicBatch, fraction: float = 0.1) -> N
     assert forces is not None
     rms = float(forces.pow(2).mean().sqrt())
     if rms > 0:
-        last: nn.Linear = potential.heads["energy"].readout[-1]
+        head = potential.heads["energy"]
+        assert isinstance(head, AtomicEnergy)
+        last = head.readout[-1]
+        assert isinstance(last, nn.Linear)
         last.weight.mul_(fraction * potential.statistics.energy_scale / rms)

@@ -60,7 +60,7 @@ def plan(
     )
 
 
-def median_seconds(step: Callable[[], None], repetitions: int = 5) -> float:
+def median_seconds(step: Callable[[], object], repetitions: int = 5) -> float:
     """Median wall time of a step, after one that warms up."""
     step()
     times = []

@@ -17,8 +17,8 @@ from equipot.tensor.irreps import Irrep, Irreps
 class Component(nn.Module):
     """One irrep (l, p) of the target: read from the features where they have it, else built from vectors.
 
-    Vectors reach any (l, p): l of them coupled stretched give (l, (−1)^l); one cross product more gives the other parity,
-    Σ_k λ_k(s) [ν_k1 ⊗ ν_k2 ⊗ …]_l.
+    Vectors reach any (l, p): l of them coupled stretched give (l, (−1)^l), one cross product more gives the other
+    parity, Σ_k λ_k(s) [ν_k1 ⊗ ν_k2 ⊗ …]_l.
     """
 
     def __init__(self, irreps: Irreps, irrep: Irrep, copies: int, rank: int) -> None:

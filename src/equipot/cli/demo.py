@@ -1,0 +1,147 @@
+"""`equipot demo`."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from ase import Atoms
+from rich.table import Table
+
+from equipot import api
+from equipot.cli.options import Quiet
+from equipot.cli.screen import Failed, errors_table, out, progress, say
+from equipot.cli.verify import proof_table
+from equipot.data.doctor import inspect, render
+from equipot.data.shipped import ethanol, ethanol_harmonic
+from equipot.evaluate.report import write_report
+from equipot.spectra.harmonic import Harmonic
+from equipot.train.loop import Interrupted
+
+LONG: dict[str, Any] = {"budget": "4min", "picoseconds": 5.0, "equilibrate": 1.0, "replicas": 8}
+SHORT: dict[str, Any] = {"budget": "25s", "picoseconds": 1.0, "equilibrate": 0.2, "replicas": 8}
+
+
+def demo(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Below two minutes: to see that everything works.")
+    ] = False,
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("runs/demo"),
+    quiet: Quiet = False,
+) -> None:
+    """The whole way on shipped data: inspect, train, evaluate, verify, dynamics, spectra, report.
+
+    One PaiNN learns energy, forces, dipole and polarizability of ethanol from density-functional data; eight
+    copies then move at 300 K, and their infrared, Raman and power spectra are drawn beside harmonic frequencies.
+    About ten minutes on two cores. Stopped and started again, it goes on.
+    """
+    size = SHORT if quick else LONG
+    folder = folder.with_name(folder.name + "-quick") if quick and folder == Path("runs/demo") else folder
+    clock: dict[str, float] = {}
+    say(f"Everything is written to {folder}.\n", quiet=quiet)
+    with _timed(clock, "inspect"):
+        diagnosis = inspect(ethanol())
+        for part in () if quiet else render(diagnosis):
+            out.print(part)
+    with _timed(clock, "train"):
+        run = _train(size, folder, quiet)
+    with _timed(clock, "verify"):
+        model = api.load(run.model)
+        proofs = model.verify(list(run.splits.test)[:3], quick=True)
+        if not quiet:
+            out.print(proof_table(proofs))
+    conformers = ethanol_harmonic()
+    with _timed(clock, "dynamics"), progress("dynamics", quiet=quiet) as observe:
+        settings = {
+            "time": size["picoseconds"],
+            "equilibration": size["equilibrate"],
+            "replicas": size["replicas"],
+        }
+        starts = [_atoms(c) for c in conformers.values()]
+        dynamics = api.md(model, starts, settings, folder / "md", observe=observe)
+    with _timed(clock, "spectra"):
+        modes = {name: api.harmonic(model, _atoms(c)) for name, c in conformers.items()}
+        lowest = min(conformers, key=lambda name: conformers[name]["energy"])
+        spectra = api.spectrum(dynamics, harmonic=modes[lowest])
+        written = spectra.write(folder / "spectra")
+    with _timed(clock, "report"):
+        report = write_report(folder, dynamics=dynamics, spectra=spectra)
+    if not quiet:
+        out.print(errors_table("\nerrors on the test set", run.metrics["test"]))
+        for name, found in modes.items():
+            out.print(_frequencies(name, found, conformers[name]))
+    _summarize(folder, run.metrics, modes, conformers, spectra, clock)
+    failed = [p.name for p in proofs if not p.passed]
+    say(f"\nmodel     {run.model}\ndynamics  {dynamics}\nspectra   {written[0].parent}", quiet=quiet)
+    say(f"report    {report.resolve()}\n{sum(clock.values()):.0f} s in all.", quiet=quiet)
+    if failed:
+        raise Failed(3)
+
+
+def _train(size: dict[str, Any], folder: Path, quiet: bool) -> Any:
+    config = {
+        "data": {"train": str(ethanol()), "valid": 50, "test": 150},
+        "model": {"name": "painn", "size": "small"},
+        "targets": {"dipole": {}, "polarizability": {}, "total_charge": 0},
+        "train": {"preset": "quick", "budget": size["budget"], "batch": 5},
+    }
+    try:
+        with progress("training", quiet=quiet) as observe:
+            return api.train(config, folder, observe=observe, say=lambda text: say(text, quiet=quiet))
+    except Interrupted:
+        say("Stopped at a safe point. The same command goes on.")
+        raise Failed(130) from None
+
+
+@contextmanager
+def _timed(clock: dict[str, float], name: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    clock[name] = round(time.monotonic() - start, 1)
+
+
+def _atoms(conformer: dict[str, Any]) -> Atoms:
+    return Atoms(numbers=conformer["numbers"], positions=conformer["positions"])
+
+
+def _frequencies(name: str, found: Harmonic, reference: dict[str, Any]) -> Table:
+    """The model's normal modes beside those of density-functional theory, in order."""
+    table = Table(title=f"\nharmonic, {name}", title_justify="left", box=None, pad_edge=False, padding=(0, 2))
+    for column in ("model 1/cm", "DFT 1/cm", "model km/mol", "DFT km/mol", "model Å⁴/amu", "DFT Å⁴/amu"):
+        table.add_column(column, justify="right")
+    activity = found.activity()
+    assert found.infrared is not None and activity is not None
+    rows = zip(found.wavenumbers, found.infrared, activity, strict=True)
+    for (nu, ir, raman), k in zip(rows, range(len(found.wavenumbers)), strict=True):
+        their = [reference[key][k] for key in ("frequencies_cm-1", "ir_km_per_mol", "raman_A4_per_amu")]
+        pairs = ((nu, their[0], 0), (ir, their[1], 1), (raman, their[2], 1))
+        table.add_row(*(f"{x:.{digits}f}" for a, b, digits in pairs for x in (a, b)))
+    return table
+
+
+def _summarize(
+    folder: Path,
+    metrics: dict[str, Any],
+    modes: dict[str, Harmonic],
+    conformers: dict[str, Any],
+    spectra: Any,
+    clock: dict,
+) -> None:
+    """Numbers of this demo, for programs."""
+    values: dict[str, Any] = {"test": metrics["test"], "seconds": clock, "harmonic": {}, "infrared_peaks": []}
+    for name, found in modes.items():
+        reference = np.array(conformers[name]["frequencies_cm-1"])
+        values["harmonic"][name] = {
+            "model": [round(float(x), 1) for x in found.wavenumbers],
+            "dft": [round(float(x), 1) for x in reference],
+            "mean_absolute_difference": round(float(np.abs(found.wavenumbers - reference).mean()), 2),
+        }
+    for peak in spectra["ir"].peaks:
+        values["infrared_peaks"].append(
+            {"position": round(peak.position, 1), "area_km_per_mol": round(peak.area, 1)}
+        )
+    (folder / "demo.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
