@@ -165,3 +165,18 @@ def test_slopes_of_a_potential_are_derivatives_too():
     assert_allclose(batched.wavenumbers, single.wavenumbers, rtol=1e-6)
     assert_allclose(batched.infrared, single.infrared, rtol=1e-4)
     assert_allclose(batched.activity(), single.activity(), rtol=1e-4)
+
+
+def test_intensity_is_that_of_the_dipole_along_the_mode():
+    """With a charge flux, so that ∂μ_a/∂r_b is not symmetric: a transposed Z would show."""
+
+    def response(x):
+        flux = np.array([0.0, 0.4 * x[1, 0] - 0.1 * x[2, 2], 0.7 * x[2, 0]])
+        return Response(forces=bent.forces(x), dipole=bent.dipole(x) + flux)
+
+    found = harmonic(central_differences(bent.POSITIONS, response), bent.NUMBERS, bent.POSITIONS, bent.MASSES)
+    for mode, intensity in zip(found.modes, found.infrared, strict=True):
+        along = 1e-4 * mode / np.sqrt(bent.MASSES)[:, None]
+        plus, minus = response(bent.POSITIONS + along), response(bent.POSITIONS - along)
+        slope = (plus.dipole - minus.dipole) / 2e-4
+        assert intensity == pytest.approx(974.880112 * slope @ slope, rel=1e-6)

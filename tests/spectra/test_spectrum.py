@@ -226,3 +226,9 @@ def test_hot_kinetic_temperature_and_white_floor_are_noted(cold):
     )
     notes = spectrum(replace(cold, segments=noisy), kinds=("power",)).header.notes
     assert any("where nothing vibrates" in n for n in notes)
+
+
+def test_total_momentum_is_removed(cold, found):
+    drifting = tuple(replace(s, velocities=s.velocities + np.array([1e-3, 0, 0])) for s in cold.segments)
+    power = spectrum(replace(cold, segments=drifting), kinds=("power",))
+    assert_allclose(power["power"].value, found["power"].value, atol=1e-8 * found["power"].value.max())
