@@ -58,6 +58,13 @@ def test_row_1_forces_under_another_name(tmp_path):
         inspect(path).refuse()
 
 
+def test_row_1_energies_alone_are_a_note(tmp_path):
+    path = write(tmp_path / "a.xyz", renamed(waters(4), "energy", None))
+    diagnosis = inspect(path)
+    assert only(diagnosis, 1).level == "note" and only(diagnosis, 1).fix == "targets.energy.forces=false"
+    assert "energy: {forces: false, stress: false}" in diagnosis.suggested_config
+
+
 def test_row_1_no_label_at_all(tmp_path):
     path = write(tmp_path / "a.xyz", renamed(waters(4), "energy_xtb", "forces_xtb"))
     diagnosis = inspect(path)
@@ -93,7 +100,17 @@ def test_row_3_forces_zeroed_by_constraints(tmp_path):
     assert finding.level == "warning" and finding.title == "forces of exactly zero on some atoms of 2 frames"
     assert finding.where.endswith("a.xyz, frame 2, 5")
     assert "frame 2: atom 0 exactly 0 while others feel up to" in finding.evidence
+    assert "the net force is" in finding.evidence
     assert "get_forces(apply_constraint=False)" in finding.fix
+
+
+def test_row_3_zero_by_symmetry_is_a_note(tmp_path):
+    chain = Atoms("CO2", positions=[[0, 0, 0], [1.2, 0, 0], [-1.2, 0, 0]])
+    chain.calc = SinglePointCalculator(
+        chain, energy=-1.0, forces=np.array([[0, 0, 0], [1.0, 0, 0], [-1.0, 0, 0]])
+    )
+    finding = only(inspect(write(tmp_path / "a.xyz", [chain])), 3)
+    assert finding.level == "note" and "symmetry can be the reason" in finding.evidence
 
 
 def test_row_3_a_resting_crystal_is_fine(tmp_path):
@@ -121,7 +138,7 @@ def test_row_6_other_units_are_recognised_and_refused_until_said(tmp_path, energ
     path = write(tmp_path / "a.xyz", scaled(waters(60), 1 / factors[0], 1 / factors[1]))
     diagnosis = inspect(path)
     finding = only(diagnosis, 6)
-    assert finding.level == "error" and "do not look like eV and eV/Å" in finding.title
+    assert finding.level == "error" and finding.title == "labels do not look like eV and eV/Å"
     assert f"total energies in {energy}" in finding.evidence and "force constant" in finding.evidence
     assert finding.fix == f"data.units={{energy: {energy}, forces: {forces}}}"
     assert f"units: {{energy: {energy}, forces: {forces}}}" in diagnosis.suggested_config

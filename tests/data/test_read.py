@@ -277,6 +277,11 @@ def test_a_unit_of_energy_does_not_silently_become_that_of_forces(tmp_path):
     path = write(tmp_path / "a.xyz", waters(2))
     assert "leave the unit of forces open. Paste units.forces=Ha/Å" in message(path, units={"energy": "Ha"})
     assert "Paste units.forces=eV/bohr" in message(path, units={"length": "bohr"})
+    crystal = bulk("Si")
+    crystal.calc = SinglePointCalculator(crystal, energy=-1.0, stress=np.ones(6))
+    assert "leave the unit of stress open" in message(
+        write(tmp_path / "b.xyz", [crystal]), units={"energy": "Ha"}
+    )
 
 
 def test_positions_in_bohr(tmp_path):
@@ -402,6 +407,20 @@ def test_frames_behind_a_blank_line_are_not_lost(tmp_path):
     path = write(tmp_path / "a.xyz", waters(1))
     path.write_text(path.read_text() + "\n" + path.read_text())
     assert "a.xyz, frame 1: line 6 should be a number of atoms, found ''" in message(path)
+
+
+def test_columns_that_properties_does_not_name_are_said(tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text("1\n\nH 0 0 0 0.1 0.2 0.3\n")
+    assert "frame 0: 7, named 4): the others are not read" in read(path).notes[0]
+    path.write_text('1\nProperties="species:S:1:pos:R:3:forces:R:3"\nH 0 0 0 0.1 0.2 0.3\n')
+    assert not read(path).notes
+
+
+def test_labels_that_are_nan_everywhere_are_no_missing_labels(tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text("1\nREF_energy=nan\nH 0 0 0\n" * 2)
+    assert "a.xyz, frame 0: REF_energy is nan" in message(path)
 
 
 def test_blank_lines_at_the_end_are_harmless(tmp_path):

@@ -10,7 +10,7 @@ from equipot.data.findings import Finding, some
 from equipot.data.frame import Frame
 from equipot.data.labels import describe
 from equipot.data.neighbors import near_images, pairs
-from equipot.data.read import Frames, missing_label
+from equipot.data.read import Frames
 from equipot.data.recognize import guess_polarizability_unit, length_ratio, unit_evidence
 from equipot.data.splits import repeated, shared
 from equipot.data.statistics import elements_of, reference_energies
@@ -30,6 +30,9 @@ _USUAL = (
 )
 
 
+_INTERNAL = {"energy": "eV", "forces": "eV/Å"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
     """Two atoms on top of each other."""
@@ -47,13 +50,23 @@ def check_forces(frames: Frames) -> Iterator[Finding]:
     if frames.count("forces") or not frames.count("energy"):
         return
     vectors = [f for f in frames.found if f.per == "atom" and f.shape == (3,) and f.low is not None]
+    if not vectors:
+        yield Finding(
+            level="note",
+            row=1,
+            title="no forces in the file",
+            where=frames.path,
+            evidence="there is no array of three numbers per atom. Energies alone train a model, with many more frames",
+            fix="targets.energy.forces=false",
+        )
+        return
     yield Finding(
         level="error",
         row=1,
         title="no forces under the names that are searched",
         where=frames.path,
-        evidence=missing_label(frames, "forces").partition("Paste")[0].strip(),
-        fix=f"keys.forces={vectors[0].name if vectors else 'NAME'}, or targets.energy.forces=false",
+        evidence="arrays of three numbers per atom in the file: " + "; ".join(describe(f) for f in vectors),
+        fix=f"keys.forces={vectors[0].name}, or targets.energy.forces=false",
         settings={"keys": {"forces": vectors[0].name}} if len(vectors) == 1 else {},
     )
 
@@ -100,19 +113,31 @@ def check_zero_forces(frames: Frames) -> Iterator[Finding]:
     """Row 3: forces that are exactly zero on some atoms of a frame, as constraints leave them."""
     found = []
     for f in frames.structures:
-        size = np.abs(f.labels["forces"]).max(axis=1) if "forces" in f.labels else np.ones(1)
+        forces = f.labels.get("forces", np.ones((1, 3)))
+        size = np.abs(forces).max(axis=1)
         if (size == 0).any() and size.max() > 0.05:
-            found.append((f, np.flatnonzero(size == 0), size.max()))
-    if not found:
+            # Forces that vanish by symmetry leave the sum zero; those taken away are missing from it.
+            found.append((f, np.flatnonzero(size == 0), np.linalg.norm(forces.sum(axis=0)), size.max()))
+    taken = [item for item in found if item[2] > 0.05 * item[3]]
+    if found and not taken:
+        yield Finding(
+            level="note",
+            row=3,
+            title=f"forces of exactly zero on some atoms of {len(found)} frames",
+            where=f"{frames.path}, frame {some([str(f.index) for f, *_ in found])}",
+            evidence="the forces of each frame still add up to zero, so symmetry can be the reason",
+        )
+    if not taken:
         return
-    frame, atoms, largest = max(found, key=lambda item: len(item[1]))
+    frame, atoms, net, largest = max(taken, key=lambda item: len(item[1]))
     yield Finding(
         level="warning",
         row=3,
-        title=f"forces of exactly zero on some atoms of {len(found)} frames",
-        where=f"{frames.path}, frame {some([str(f.index) for f, _, _ in found])}",
+        title=f"forces of exactly zero on some atoms of {len(taken)} frames",
+        where=f"{frames.path}, frame {some([str(f.index) for f, *_ in taken])}",
         evidence=f"frame {frame.index}: atom {some([str(a) for a in atoms])} exactly 0 while others feel up to "
-        f"{largest:.3g} eV/Å. Forces are read as stored, so they were zeroed before: constraints applied on writing",
+        f"{largest:.3g} eV/Å, and the net force is {net:.3g} eV/Å. Forces are read as stored, so they were zeroed "
+        "before: constraints applied on writing",
         fix="write the file again with the raw forces (ASE: atoms.get_forces(apply_constraint=False)), or drop "
         "these frames; a model would learn that no force acts there",
     )
@@ -149,7 +174,7 @@ def check_units(frames: Frames) -> Iterator[Finding]:
     yield Finding(
         level="warning" if said else "error",
         row=6,
-        title=f"{' and '.join(n for n in ('energy', 'forces') if n in used)} do not look like eV and eV/Å",
+        title="labels do not look like " + " and ".join(u for n, u in _INTERNAL.items() if n in used),
         where=frames.path,
         evidence=evidence.text()
         + (f" (after conversion from the given {', '.join(said)} unit)" if said else ""),
@@ -222,6 +247,12 @@ def overlaps(frames: Sequence[Frame]) -> list[Overlap]:
             k = ratio.argmin()
             found.append(Overlap(frame=f, first=int(i[k]), second=int(j[k]), distance=float(distance[k])))
     return found
+
+
+def without_overlaps(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]:
+    """Frames to be used, and those to be excluded because atoms are on top of each other."""
+    excluded = [o.frame for o in overlaps(frames)]
+    return [f for f in frames if not any(f is e for e in excluded)], excluded
 
 
 def check_overlaps(frames: Frames) -> Iterator[Finding]:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
+from equipot.data.extraction import Extraction
 from equipot.data.frame import Frame
-from equipot.data.labels import Extraction, Found, Request, describe, tabulate
+from equipot.data.keys import Request, choose, said_units
+from equipot.data.labels import PER_ATOM, Found, describe, tabulate
 from equipot.data.sources import RawFrame, open_source
 
 #: values of `config_type` that mark an isolated atom, in lower case and without separators
 _ISOLATED = {"isolatedatom", "isolatedatoms", "isolated"}
-_PER_ATOM = ("forces", "charges", "atomic_energies")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class Frames(Sequence[Frame]):
 
 def missing_label(frames: Frames, name: str) -> str:
     """Message for a label that is in no frame: what the file has instead, and what to paste."""
-    per = "atom" if name in _PER_ATOM else "system"
+    per = "atom" if name in PER_ATOM else "system"
     fitting = [f for f in frames.found if f.per == per and f.low is not None]
     listing = "\n".join(f"  {describe(f)}" for f in fitting) or "  none"
     off = {"forces": "targets.energy.forces=false", "stress": "targets.energy.stress=false"}
@@ -120,13 +121,21 @@ def read(
         symmetrize=tuple(symmetrize),
         tensors=dict(tensors or {}),
     )
-    extraction = Extraction(source=source, request=request, table=tabulate(source))
+    table = tabulate(source)
+    choice = choose(source, table, request)
+    extraction = Extraction(
+        source=source,
+        request=request,
+        chosen=choice.names,
+        units=said_units(source, choice.names, request),
+        left_out=dict(choice.left_out),
+    )
     frames = [extraction.frame(k) for k in range(len(source.frames))]
     return Frames(
         path=source.path,
         kind=source.kind,
         frames=tuple(_marked(f, raw, isolated) for f, raw in zip(frames, source.frames, strict=True)),
-        found=tuple(extraction.described(f) for f in extraction.table.values()),
+        found=tuple(extraction.described(f) for f in table.values()),
         notes=tuple(extraction.notes()),
     )
 

@@ -8,12 +8,13 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ase.db
 import ase.io
@@ -49,6 +50,7 @@ class Source:
     kind: str  # "npz", "database", or ASE's name of the format
     frames: tuple[RawFrame, ...]
     units: Mapping[str, str] = field(default_factory=dict)  # stated by the file itself, by the file's names
+    notes: tuple[str, ...] = ()
 
 
 def open_source(path: str | Path, keys: Mapping[str, str]) -> Source:
@@ -68,7 +70,7 @@ def open_source(path: str | Path, keys: Mapping[str, str]) -> Source:
     elif suffix in _DATABASES:
         source = _open_database(path)
     elif suffix in (".xyz", ".extxyz"):
-        source = Source(path=str(path), kind="extxyz", frames=tuple(_extxyz(path)))
+        source = _open_extxyz(path)
     else:
         source = _open_with_ase(path)
     if not source.frames:
@@ -98,10 +100,17 @@ def _text(path: Path) -> str:
         raise ValueError(f"{path}: cannot be read, the file is damaged or truncated ({error}).") from None
 
 
-def _extxyz(path: Path) -> Iterator[RawFrame]:
+def _open_extxyz(path: Path) -> Source:
     text = _text(path)
-    count = _count_frames(path, text)
-    images = read_xyz(io.StringIO(text), index=slice(None))
+    starts = _frame_starts(path, text.splitlines())
+    frames = tuple(_extxyz(path, text, len(starts)))
+    return Source(
+        path=str(path), kind="extxyz", frames=frames, notes=_unread_columns(text.splitlines(), starts)
+    )
+
+
+def _extxyz(path: Path, text: str, count: int) -> Iterator[RawFrame]:
+    images = read_xyz(io.StringIO(text), index=slice(None))  # pyright: ignore[reportArgumentType]
     for index in range(count):
         try:
             atoms = next(images)
@@ -110,18 +119,20 @@ def _extxyz(path: Path) -> Iterator[RawFrame]:
         yield _raw(atoms)
 
 
-def _count_frames(path: Path, text: str) -> int:
-    """Number of frames; a frame that ends too early or starts wrongly is an error.
+def _frame_starts(path: Path, lines: list[str]) -> list[int]:
+    """First line of every frame; a frame that ends too early or starts wrongly is an error.
 
     ASE stops reading at the first blank line, so that what follows would be lost without a word.
     """
-    lines = text.splitlines()
+    lines = list(lines)
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
         raise ValueError(f"{path}: the file is empty.")
-    at = frames = 0
+    starts: list[int] = []
+    at = 0
     while at < len(lines):
+        frames = len(starts)
         try:
             atoms = int(lines[at])
         except ValueError:
@@ -137,10 +148,28 @@ def _count_frames(path: Path, text: str) -> int:
                 f"{max(found, 0)} found. Restore the file, or delete its last {len(lines) - at} lines to "
                 f"keep the {frames} frames before."
             )
-        at, frames = at + 2 + atoms, frames + 1
+        starts.append(at)
+        at += 2 + atoms
         while at < len(lines) and lines[at].lstrip().startswith("VEC"):
             at += 1
-    return frames
+    return starts
+
+
+def _unread_columns(lines: list[str], starts: list[int]) -> tuple[str, ...]:
+    """Columns behind those that `Properties` names, which ASE drops without a word."""
+    found = []
+    for index, at in enumerate(starts):
+        match = re.search(r"Properties=[\"']?([^\s\"']+)", lines[at + 1])
+        named = sum(map(int, match[1].split(":")[2::3])) if match else 4
+        if len(lines[at + 2].split()) > named:
+            found.append((index, len(lines[at + 2].split()), named))
+    if not found:
+        return ()
+    index, columns, named = found[0]
+    return (
+        f"{len(found)} frames have atom lines of more columns than their Properties name (frame {index}: {columns}, "
+        f"named {named}): the others are not read.",
+    )
 
 
 def _raw(atoms: Atoms) -> RawFrame:
@@ -183,7 +212,7 @@ def _open_database(path: Path) -> Source:
     return Source(path=str(path), kind="database", frames=frames, units=units)
 
 
-def _database_units(metadata: Mapping[str, Any]) -> dict[str, str]:
+def _database_units(metadata: Mapping[Any, Any]) -> dict[str, str]:
     """Units as SchNetPack's databases state them."""
     units = {str(n): str(u) for n, u in (metadata.get("_property_unit_dict") or {}).items() if u}
     length = metadata.get("_distance_unit")
@@ -202,9 +231,9 @@ def _open_with_ase(path: Path) -> Source:
     if kind in _SERVERS or kind == "bundletrajectory":
         raise ValueError(f"{path}: format {kind} is not read. Expected one file of structures.")
     if kind == "extxyz":
-        return Source(path=str(path), kind=kind, frames=tuple(_extxyz(path)))
+        return _open_extxyz(path)
     try:
-        images = ase.io.read(str(path), index=":", format=kind, do_not_split_by_at_sign=True)
+        read = ase.io.read(str(path), index=":", format=kind, do_not_split_by_at_sign=True)
     except UnknownFileTypeError:
         raise ValueError(
             f"{path}: unknown format {kind!r}. Expected extended XYZ, npz, an ASE database or another format "
@@ -212,7 +241,7 @@ def _open_with_ase(path: Path) -> Source:
         ) from None
     except Exception as error:  # ASE lets through whatever its parsers meet
         raise ValueError(f"{path}: not readable as {kind}: {type(error).__name__}: {error}") from None
-    return Source(path=str(path), kind=kind, frames=tuple(_raw(atoms) for atoms in images))
+    return Source(path=str(path), kind=kind, frames=tuple(_raw(atoms) for atoms in cast(list[Atoms], read)))
 
 
 def _open_npz(path: Path, keys: Mapping[str, str]) -> Source:
