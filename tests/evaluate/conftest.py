@@ -1,0 +1,3 @@
+from contract.conftest import architecture, dtype
+
+__all__ = ["architecture", "dtype"]
