@@ -19,17 +19,6 @@ from equipot.data.statistics import elements_of, reference_energies
 OVERLAP = 0.4
 #: a force this many times above the 99.9 % quantile of all others is an outlier
 _OUTLIER = 4.0
-#: pairings of units that programs write, the likeliest first
-_USUAL = (
-    ("Ha", "Ha/bohr"),
-    ("kcal/mol", "kcal/mol/Å"),
-    ("Ry", "Ry/bohr"),
-    ("kJ/mol", "kJ/mol/nm"),
-    ("kJ/mol", "kJ/mol/Å"),
-    ("Ha", "Ha/Å"),
-)
-
-
 _INTERNAL = {"energy": "eV", "forces": "eV/Å"}
 
 
@@ -166,7 +155,7 @@ def check_units(frames: Frames) -> Iterator[Finding]:
     matches = evidence.matches()
     if not matches:
         return
-    energy, forces = next((m for m in _USUAL if m in matches), matches[0])
+    energy, forces = matches[0]
     said = [n for n in ("energy", "forces") if n in used and not used[n].assumed]
     fix = {n: u for n, u in (("energy", energy), ("forces", forces)) if n in used}
     if "forces" in fix and evidence.stiffness is None and evidence.ratio is None:

@@ -64,10 +64,24 @@ FORCE_UNITS = (
     "kJ/mol/nm",
     "eV/bohr",
 )
-#: eV/Å², range of the stretching force constant of a bond of hydrogen to B, C, N, O, F, Si, P, S, Cl
-_STIFFNESS = (17.0, 75.0)
-#: allowed |log| of a ratio of energy and force units; wrong units are off by 0.64 (bohr for Å) or more
-_RATIO_WIDTH = 0.25
+#: eV/Å², stretching force constant of a bond of hydrogen to B, C, N, O, F, Si, P, S, Cl: 17 to 75
+_STIFFNESS = 36.0
+#: |log| by which it may be off; other units are off by 2.5 or more, those with bohr for Å excepted
+_STIFFNESS_WIDTH = 1.7
+#: |log| by which a ratio of energy and force units may be off: for eV and eV/Å, and for other pairs.
+#: The nearest wrong pairing is off by 0.64.
+_RATIO_WIDTH = (0.45, 0.3)
+
+
+#: pairings that programs write, the likeliest first
+USUAL_UNITS = (
+    ("Ha", "Ha/bohr"),
+    ("kcal/mol", "kcal/mol/Å"),
+    ("Ry", "Ry/bohr"),
+    ("kJ/mol", "kJ/mol/nm"),
+    ("kJ/mol", "kJ/mol/Å"),
+    ("Ha", "Ha/Å"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,15 +98,22 @@ class Evidence:
         to_energy, to_forces = units.factor("energy", energy), units.factor("forces", forces)
         if self.total_energy is not None and self.total_energy != energy:
             return False
-        if self.ratio is not None and abs(np.log(self.ratio * to_energy / to_forces)) > _RATIO_WIDTH:
+        width = _RATIO_WIDTH[(energy, forces) != ("eV", "eV/Å")]
+        if self.ratio is not None and abs(np.log(self.ratio * to_energy / to_forces)) > width:
             return False
-        if self.stiffness is None:
-            return True
-        return _STIFFNESS[0] < self.stiffness * to_forces < _STIFFNESS[1]
+        return self._off(forces) < _STIFFNESS_WIDTH
 
     def matches(self) -> list[tuple[str, str]]:
-        """Pairs of energy and force units that agree with all evidence."""
-        return [(e, f) for e in ENERGY_UNITS for f in FORCE_UNITS if self.allows(e, f)]
+        """Pairs of energy and force units that agree with all evidence, the best first."""
+        found = [(e, f) for e in ENERGY_UNITS for f in FORCE_UNITS if self.allows(e, f)]
+        usual = [pair for pair in USUAL_UNITS if pair in found]
+        return sorted(usual + [p for p in found if p not in usual], key=lambda p: round(self._off(p[1]), 1))
+
+    def _off(self, forces: str) -> float:
+        """|log| of the force constant in this unit to the usual one."""
+        if self.stiffness is None:
+            return 0.0
+        return float(abs(np.log(self.stiffness * units.factor("forces", forces) / _STIFFNESS)))
 
     def text(self) -> str:
         """The numbers, in words."""
@@ -143,7 +164,7 @@ def energy_force_ratio(frames: Sequence[Frame], limit: int = 300) -> tuple[float
         return None, len(w)
     slope = float((w * e).sum() / (w * w).sum())
     correlation = float((w * e).sum() / np.sqrt((w * w).sum() * (e * e).sum()))
-    return (slope, len(w)) if correlation > 0.9 and slope > 0 else (None, len(w))
+    return (slope, len(w)) if correlation > 0.95 and slope > 0 else (None, len(w))
 
 
 def _near_pairs(frames: Sequence[Frame]) -> list[tuple[Frame, Frame]]:
@@ -214,7 +235,7 @@ def _slope(lengths: np.ndarray, pulls: np.ndarray) -> float | None:
     if len(x) < 12 or x.std() < 1e-3 or not y.any():
         return None
     correlation = (x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum())
-    return float(-(x * y).sum() / (x * x).sum()) if correlation < -0.7 else None
+    return float(-(x * y).sum() / (x * x).sum()) if correlation < -0.8 else None
 
 
 def length_ratio(frames: Sequence[Frame], limit: int = 100) -> float | None:
