@@ -17,7 +17,7 @@ from equipot.testing.compare import Residuals, deviation, scale, worst
 from equipot.testing.evaluation import declared_charge
 
 ROUND_OFF = 1e-10  # relative, float64: 1e-16 times the operations in a row, and cancellation in sums
-DIFFERENCES = 1e-7  # relative: what finite differences of step 1e-4 Å leave in float64
+DIFFERENCES = 1e-7  # relative: what finite differences of step 5e-5 Å leave in float64
 NVE_DRIFT = 1e-5  # eV/atom/ps
 NVE_STEP, NVE_STEPS = 0.25, 400  # fs
 SINGLE = 1e-4  # relative: 6e-8 times the operations in a row, and cancellation in sums
