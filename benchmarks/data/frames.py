@@ -11,7 +11,7 @@ from dft import Labels
 
 
 def write_frame(atoms: Atoms, labels: Labels, index: int) -> str:
-    """One frame, with more digits than the SCF tolerance leaves certain (forces: 2e-5 eV/Å)."""
+    """One frame, with more digits than the SCF tolerance leaves certain (forces: at most 2e-4 eV/Å)."""
     head = (
         f"Properties=species:S:1:pos:R:3:forces:R:3 config_type={atoms.info['config_type']} index={index} "
         f'energy={labels.energy:.8f} dipole="{numbers(labels.dipole, 8)}" '

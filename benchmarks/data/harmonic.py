@@ -29,6 +29,7 @@ class Derivatives:
     hessian: np.ndarray  # [3 atoms, 3 atoms], eV/Å²
     dipole: np.ndarray  # [3 atoms, 3], e
     polarizability: np.ndarray  # [3 atoms, 3, 3], Å²
+    asymmetry: float  # of the Hessian before it was symmetrized, as a part of its largest entry
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,13 @@ def without_rigid_motion(positions: np.ndarray, vectors: np.ndarray) -> np.ndarr
     return vectors - (rigid @ (rigid.T @ vectors.ravel())).reshape(vectors.shape)
 
 
+def stiffened(positions: np.ndarray, hessian: np.ndarray, stiffness: float = 70.0) -> np.ndarray:
+    """The Hessian with a stiffness (eV/Å²) along rigid motions, which have none of their own."""
+    rigid = rigid_motions(positions, np.ones(len(positions)))
+    projector = np.eye(len(rigid)) - rigid @ rigid.T
+    return projector @ hessian @ projector + stiffness * rigid @ rigid.T
+
+
 def displaced(atoms: Atoms, step: float) -> list[Atoms]:
     """Every coordinate moved by +step and by -step, Å, in this order; nothing is centred."""
     geometries = []
@@ -86,6 +94,7 @@ def derivatives(points: list[Labels], step: float) -> Derivatives:
         hessian=(hessian + hessian.T) / 2,
         dipole=np.stack([p.dipole - m.dipole for p, m in pairs]) / (2 * step),
         polarizability=np.stack([p.polarizability - m.polarizability for p, m in pairs]) / (2 * step),
+        asymmetry=asymmetry,
     )
 
 

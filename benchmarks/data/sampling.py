@@ -33,6 +33,19 @@ def conformer(dihedral: float) -> Atoms:
     return atoms
 
 
+def curvature(minimum: Atoms, step: float = 0.005) -> np.ndarray:
+    """GFN2-xTB Hessian by differences of forces, eV/Å², [3 atoms, 3 atoms]."""
+    rows = []
+    for coordinate in range(3 * len(minimum)):
+        ends = [minimum.copy(), minimum.copy()]
+        for atoms, sign in zip(ends, (1, -1), strict=True):
+            atoms.calc = minimum.calc
+            atoms.positions.reshape(-1)[coordinate] += sign * step
+        rows.append((ends[1].get_forces() - ends[0].get_forces()).ravel() / (2 * step))
+    hessian = np.stack(rows)
+    return (hessian + hessian.T) / 2
+
+
 def trajectory(start: Atoms, temperature: float, stride: int, rng: np.random.Generator) -> Iterator[Atoms]:
     """One frame every `stride` steps, without end; the centre of mass at the origin."""
     atoms = start.copy()
