@@ -156,6 +156,7 @@ def check_units(frames: Frames) -> Iterator[Finding]:
     if not matches:
         return
     energy, forces = matches[0]
+    others = some([f"{e} and {f}" for e, f in matches[1:]], limit=3) if "forces" in used else ""
     said = [n for n in ("energy", "forces") if n in used and not used[n].assumed]
     fix = {n: u for n, u in (("energy", energy), ("forces", forces)) if n in used}
     if "forces" in fix and evidence.stiffness is None and evidence.ratio is None:
@@ -166,7 +167,8 @@ def check_units(frames: Frames) -> Iterator[Finding]:
         title="labels do not look like " + " and ".join(u for n, u in _INTERNAL.items() if n in used),
         where=frames.path,
         evidence=evidence.text()
-        + (f" (after conversion from the given {', '.join(said)} unit)" if said else ""),
+        + (f" (after conversion from the given {', '.join(said)} unit)" if said else "")
+        + (f"; other units that fit: {others}" if others else ""),
         fix=f"data.units={{{', '.join(f'{n}: {u}' for n, u in fix.items())}}}",
         settings={"units": fix},
     )

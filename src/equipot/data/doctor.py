@@ -191,11 +191,12 @@ def _facts(s: Summary) -> Table:
 
 
 def _labels(s: Summary) -> Table:
-    table = Table(title="labels", title_justify="left", box=None)
-    for column in ("label", "name in the file", "unit in the file", "frames", "lowest", "highest", "RMS"):
-        table.add_column(column, justify="left" if column.startswith(("label", "name", "unit")) else "right")
+    table = Table(title="labels: name in the file, unit in the file", title_justify="left", box=None)
+    for column in ("label", "key", "unit", "frames", "lowest", "highest", "RMS"):
+        left = column in ("label", "key", "unit")
+        table.add_column(column, justify="left" if left else "right", no_wrap=column != "key")
     for x in s.labels:
         unit = f"{x.unit} (assumed)" if x.assumed else x.unit
-        numbers = (f"{value:.5g}" for value in (x.low, x.high, x.rms))
-        table.add_row(x.name, x.key, unit, f"{x.frames} of {s.frames}", *numbers)
+        numbers = (f"{value:.4g}" for value in (x.low, x.high, x.rms))
+        table.add_row(x.name, x.key, unit, f"{x.frames}/{s.frames}", *numbers)
     return table
