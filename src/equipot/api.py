@@ -135,13 +135,16 @@ def md(
     settings: Dynamics | Mapping[str, Any] | None = None,
     out: str | Path = "md",
     observe: Observer = lambda step, total, text: None,
+    say: Say = lambda text: None,
 ) -> Path:
     """Molecular dynamics on ASE; the folder holds trajectories with dipoles and polarizabilities, and restarts."""
     model = model if isinstance(model, Model) else load(model)
     if isinstance(start, str | Path):
         start = read(start)[-1].atoms()
     chosen = settings if isinstance(settings, Dynamics) else parse(Dynamics, dict(settings or {}), "dynamics")
-    return run_dynamics(model.potential, start, chosen, Path(out), progress=lambda s, t: observe(s, t, ""))
+    return run_dynamics(
+        model.potential, start, chosen, Path(out), progress=lambda s, t: observe(s, t, ""), say=say
+    )
 
 
 def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:

@@ -19,7 +19,9 @@ from equipot.cli.verify import proof_table
 from equipot.data.doctor import inspect, render
 from equipot.data.shipped import ethanol, ethanol_harmonic
 from equipot.evaluate.report import write_report
-from equipot.spectra.harmonic import Harmonic
+from equipot.spectra.derivatives import Derivatives
+from equipot.spectra.harmonic import Harmonic, harmonic
+from equipot.spectra.result import Spectra
 from equipot.train.loop import Interrupted
 
 LONG: dict[str, Any] = {"budget": "4min", "picoseconds": 5.0, "equilibrate": 1.0, "replicas": 8}
@@ -65,16 +67,17 @@ def demo(
         dynamics = api.md(model, starts, settings, folder / "md", observe=observe)
     with _timed(clock, "spectra"):
         modes = {name: api.harmonic(model, _atoms(c)) for name, c in conformers.items()}
+        references = {name: _reference(c) for name, c in conformers.items()}
         lowest = min(conformers, key=lambda name: conformers[name]["energy"])
-        spectra = api.spectrum(dynamics, harmonic=modes[lowest])
+        spectra = api.spectrum(dynamics, harmonic=modes[lowest], reference=references[lowest])
         written = spectra.write(folder / "spectra")
     with _timed(clock, "report"):
         report = write_report(folder, dynamics=dynamics, spectra=spectra)
     if not quiet:
         out.print(errors_table("\nerrors on the test set", run.metrics["test"]))
         for name, found in modes.items():
-            out.print(_frequencies(name, found, conformers[name]))
-    _summarize(folder, run.metrics, modes, conformers, spectra, clock)
+            out.print(_frequencies(name, found, references[name]))
+    _summarize(folder, run.metrics, modes, references, spectra, clock)
     failed = [p.name for p in proofs if not p.passed]
     say(f"\nmodel     {run.model}\ndynamics  {dynamics}\nspectra   {written[0].parent}", quiet=quiet)
     say(f"report    {report.resolve()}\n{sum(clock.values()):.0f} s in all.", quiet=quiet)
@@ -105,43 +108,63 @@ def _timed(clock: dict[str, float], name: str) -> Iterator[None]:
 
 
 def _atoms(conformer: dict[str, Any]) -> Atoms:
-    return Atoms(numbers=conformer["numbers"], positions=conformer["positions"])
+    return Atoms(conformer["symbols"], positions=conformer["positions"])
 
 
-def _frequencies(name: str, found: Harmonic, reference: dict[str, Any]) -> Table:
+def _reference(conformer: dict[str, Any]) -> Harmonic:
+    """Normal modes from the shipped derivatives, by our own harmonic route; rows of the file are coordinates r_ib."""
+    atoms = _atoms(conformer)
+    n = len(atoms)
+    dipole = np.array(conformer["dipole_derivatives_e"]).reshape(n, 3, 3)
+    polarizability = np.array(conformer["polarizability_derivatives_A2"]).reshape(n, 3, 3, 3)
+    derivatives = Derivatives(
+        hessian=np.array(conformer["hessian_eV_per_A2"]).reshape(n, 3, n, 3),
+        dipole=np.moveaxis(dipole, 1, -1),
+        polarizability=np.moveaxis(polarizability, 1, -1),
+    )
+    masses = np.array(conformer["masses_amu"])
+    return harmonic(
+        derivatives, atoms.numbers.astype(np.int64), atoms.positions, masses, source="B3LYP/6-31G(d)"
+    )
+
+
+def _frequencies(name: str, found: Harmonic, reference: Harmonic) -> Table:
     """The model's normal modes beside those of density-functional theory, in order."""
     table = Table(title=f"\nharmonic, {name}", title_justify="left", box=None, pad_edge=False, padding=(0, 2))
     for column in ("model 1/cm", "DFT 1/cm", "model km/mol", "DFT km/mol", "model Å⁴/amu", "DFT Å⁴/amu"):
         table.add_column(column, justify="right")
-    activity = found.activity()
-    assert found.infrared is not None and activity is not None
-    rows = zip(found.wavenumbers, found.infrared, activity, strict=True)
-    for (nu, ir, raman), k in zip(rows, range(len(found.wavenumbers)), strict=True):
-        their = [reference[key][k] for key in ("frequencies_cm-1", "ir_km_per_mol", "raman_A4_per_amu")]
-        pairs = ((nu, their[0], 0), (ir, their[1], 1), (raman, their[2], 1))
-        table.add_row(*(f"{x:.{digits}f}" for a, b, digits in pairs for x in (a, b)))
+    columns = [column for a, b in zip(_columns(found), _columns(reference), strict=True) for column in (a, b)]
+    for row in zip(*columns, strict=True):
+        table.add_row(*(f"{x:.{0 if k < 2 else 1}f}" for k, x in enumerate(row)))
     return table
+
+
+def _columns(modes: Harmonic) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    activity = modes.activity()
+    assert modes.infrared is not None and activity is not None
+    return modes.wavenumbers, modes.infrared, activity
 
 
 def _summarize(
     folder: Path,
     metrics: dict[str, Any],
     modes: dict[str, Harmonic],
-    conformers: dict[str, Any],
-    spectra: Any,
+    references: dict[str, Harmonic],
+    spectra: Spectra,
     clock: dict,
 ) -> None:
     """Numbers of this demo, for programs."""
     values: dict[str, Any] = {"test": metrics["test"], "seconds": clock, "harmonic": {}, "infrared_peaks": []}
     for name, found in modes.items():
-        reference = np.array(conformers[name]["frequencies_cm-1"])
+        reference = references[name].wavenumbers
         values["harmonic"][name] = {
             "model": [round(float(x), 1) for x in found.wavenumbers],
             "dft": [round(float(x), 1) for x in reference],
             "mean_absolute_difference": round(float(np.abs(found.wavenumbers - reference).mean()), 2),
         }
-    for peak in spectra["ir"].peaks:
-        values["infrared_peaks"].append(
-            {"position": round(peak.position, 1), "area_km_per_mol": round(peak.area, 1)}
-        )
+    for match in spectra["ir"].matches:
+        if match.peak is not None:
+            row = {"position": match.peak.position, "area": match.peak.area, "harmonic_dft": match.harmonic}
+            row |= {"intensity_dft": match.intensity, "error": match.peak.position_error}
+            values["infrared_peaks"].append({k: v if v is None else round(v, 1) for k, v in row.items()})
     (folder / "demo.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

@@ -39,5 +39,5 @@ def md(
     settings = override(values, overrides or [])
     say(f'Python: equipot.md("{model}", "{start}", {settings!r}, out="{folder}")', quiet=quiet)
     with progress("dynamics", quiet=quiet) as observe:
-        run = api.md(model, start, settings, folder, observe=observe)
+        run = api.md(model, start, settings, folder, observe=observe, say=lambda text: say(text, quiet=quiet))
     say(f"run     {run}\nnext    equipot spectrum {run}", quiet=quiet)

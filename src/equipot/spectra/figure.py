@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
+from equipot.spectra.harmonic import Sticks
 from equipot.spectra.result import Spectra, Spectrum
 
 #: distinguishable without colour vision (Okabe and Ito)
@@ -82,7 +83,8 @@ def plotly_figure(
     last = 1
     if sticks:
         last = 2
-        out.add_trace(_stick_trace(one), row=2, col=1)
+        for trace in _stick_traces(one):
+            out.add_trace(trace, row=2, col=1)
         out.update_yaxes(
             title_text=f"harmonic<br>{_STICK_UNITS[one.unit]}", autorange="reversed", row=2, col=1
         )
@@ -117,9 +119,13 @@ def _draw(axes: Axes, one: Spectrum, normalize: str | None, overlay: Overlay | N
 
 
 def _draw_sticks(axes: Axes, one: Spectrum) -> None:
-    assert one.sticks is not None
-    axes.vlines(one.sticks.wavenumber, 0.0, one.sticks.value, color=ORANGE, linewidth=1.2)
-    axes.set_ylim(1.1 * float(one.sticks.value.max()) or 1.0, 0.0)  # hanging down from the spectrum
+    highest = 0.0
+    for sticks, color, name in _sets(one):
+        axes.vlines(sticks.wavenumber, 0.0, sticks.value, color=color, linewidth=1.2, label=name)
+        highest = max(highest, float(sticks.value.max(initial=0.0)))
+    axes.set_ylim(1.1 * highest or 1.0, 0.0)  # hanging down from the spectrum
+    if one.reference is not None:
+        axes.legend(frameon=False, fontsize=7, loc="lower center", ncols=2)
     axes.set_ylabel(f"harmonic\n{_STICK_UNITS[one.unit]}", fontsize=8)
 
 
@@ -142,19 +148,31 @@ def _traces(one: Spectrum, factor: float, overlay: Overlay | None) -> list[go.Sc
     return traces
 
 
-def _stick_trace(one: Spectrum) -> go.Scatter:
-    assert one.sticks is not None
-    nu, value = one.sticks.wavenumber, one.sticks.value
-    gaps = np.full(len(nu), np.nan)
-    return go.Scatter(
-        x=np.stack([nu, nu, gaps], axis=1).ravel(),
-        y=np.stack([np.zeros(len(nu)), value, gaps], axis=1).ravel(),
-        customdata=np.repeat(value, 3),
-        name="harmonic",
-        mode="lines",
-        line={"color": ORANGE, "width": 2},
-        hovertemplate="%{x:.0f} cm⁻¹: %{customdata:.3g}<extra>harmonic</extra>",
-    )
+def _sets(one: Spectrum) -> list[tuple[Sticks, str, str]]:
+    """The lines to draw, each with its color and name."""
+    found = [(one.sticks, ORANGE, "harmonic"), (one.reference, GREEN, "harmonic reference")]
+    return [
+        (s, color, f"{name}, {s.source}" if s.source else name) for s, color, name in found if s is not None
+    ]
+
+
+def _stick_traces(one: Spectrum) -> list[go.Scatter]:
+    traces = []
+    for sticks, color, name in _sets(one):
+        nu, value = sticks.wavenumber, sticks.value
+        gaps = np.full(len(nu), np.nan)
+        traces.append(
+            go.Scatter(
+                x=np.stack([nu, nu, gaps], axis=1).ravel(),
+                y=np.stack([np.zeros(len(nu)), value, gaps], axis=1).ravel(),
+                customdata=np.repeat(value, 3),
+                name=name,
+                mode="lines",
+                line={"color": color, "width": 2},
+                hovertemplate="%{x:.0f} cm⁻¹: %{customdata:.3g}<extra>harmonic</extra>",
+            )
+        )
+    return traces
 
 
 def _scale(one: Spectrum, normalize: str | None) -> tuple[float, str]:

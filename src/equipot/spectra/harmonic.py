@@ -29,6 +29,7 @@ class Sticks:
     wavenumber: Float[np.ndarray, " lines"]  # cm⁻¹
     value: Float[np.ndarray, " lines"]  # km/mol, Å⁴/amu, or modes
     depolarization: Float[np.ndarray, " lines"] | None = None  # Raman only, polarized laser
+    source: str = ""  # which model or method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ class Harmonic:
                 np.array([self.isotropic[g].sum() for g in groups]),
                 np.array([self.anisotropic[g].sum() for g in groups]),
             )
-        return Sticks(wavenumber=centers, value=sums, depolarization=ratio)
+        return Sticks(wavenumber=centers, value=sums, depolarization=ratio, source=self.source)
 
     def _groups(self) -> list[np.ndarray]:
         real = np.flatnonzero(self.wavenumbers >= 0)

@@ -53,7 +53,8 @@ class Spectrum:
     components: Mapping[str, np.ndarray] = field(default_factory=dict)
     peaks: tuple[Peak, ...] = ()
     sticks: Sticks | None = None  # harmonic lines, areas in the unit of the spectrum times cm⁻¹
-    matches: tuple[Match, ...] = ()
+    reference: Sticks | None = None  # those of another method, drawn beside them
+    matches: tuple[Match, ...] = ()  # peaks beside the reference, or beside the sticks where there is none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ def spectrum(
     frame: str = "lab",
     derivative: str = "forward",
     harmonic: Harmonic | None = None,
+    reference: Harmonic | None = None,
 ) -> Spectra:
     """Infrared, Raman and power spectra of a molecular dynamics run.
 
@@ -47,6 +48,8 @@ def spectrum(
         frame: "lab", or "eckart" to leave rotation out.
         derivative: "forward" or "central" difference.
         harmonic: normal modes to draw and match; their geometry is the Eckart reference.
+        reference: those of another method, say of the level that the model learned from; drawn in their own
+            color, and matched instead.
     """
     trajectory = run if isinstance(run, Trajectory) else read_run(run)
     check_request(trajectory, frame)
@@ -99,15 +102,18 @@ def spectrum(
             *(note for curve in curves for note in curve.notes),
         ),
     )
-    return Spectra(header=header, kinds={c.kind: _finished(c, method, harmonic, nm) for c in curves})
+    return Spectra(
+        header=header, kinds={c.kind: _finished(c, method, harmonic, reference, nm) for c in curves}
+    )
 
 
-def _finished(curve: Curve, method: Method, harmonic: Harmonic | None, laser: float | None) -> Spectrum:
+def _finished(
+    curve: Curve, method: Method, harmonic: Harmonic | None, reference: Harmonic | None, laser: float | None
+) -> Spectrum:
     line, error = curve.line, curve.line.stderr()
     peaks = find_peaks(line.wavenumber, line.value, error, method.resolution)
-    sticks = None if harmonic is None else harmonic.sticks(curve.kind)
-    if sticks is not None and curve.kind == "raman" and laser is not None:
-        sticks = _absolute(sticks, laser, method.temperature)
+    sticks, theirs = (_sticks(h, curve.kind, laser, method.temperature) for h in (harmonic, reference))
+    lines = sticks if theirs is None else theirs
     return Spectrum(
         kind=curve.kind,
         label=curve.label,
@@ -118,15 +124,28 @@ def _finished(curve: Curve, method: Method, harmonic: Harmonic | None, laser: fl
         components={name: part.value for name, part in curve.components.items()},
         peaks=peaks,
         sticks=sticks,
-        matches=() if sticks is None else match(peaks, sticks),
+        reference=theirs,
+        matches=() if lines is None else match(peaks, lines),
     )
+
+
+def _sticks(harmonic: Harmonic | None, kind: str, laser: float | None, temperature: float) -> Sticks | None:
+    sticks = None if harmonic is None else harmonic.sticks(kind)
+    if sticks is not None and kind == "raman" and laser is not None:
+        return _absolute(sticks, laser, temperature)
+    return sticks
 
 
 def _absolute(sticks: Sticks, laser: float, temperature: float) -> Sticks:
     keep = sticks.wavenumber >= LOWEST
     factor = scattering_factor(sticks.wavenumber[keep], laser, temperature) / 45
     ratio = None if sticks.depolarization is None else sticks.depolarization[keep]
-    return Sticks(wavenumber=sticks.wavenumber[keep], value=factor * sticks.value[keep], depolarization=ratio)
+    return Sticks(
+        wavenumber=sticks.wavenumber[keep],
+        value=factor * sticks.value[keep],
+        depolarization=ratio,
+        source=sticks.source,
+    )
 
 
 def _error(line: Line) -> str:
