@@ -1,6 +1,9 @@
 """Units that people read: errors in meV, meV/Å, mD; axes in eV, eV/Å, D."""
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
 
 from equipot.units import GPa, debye
 
@@ -46,3 +49,14 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, without an exponent where that can be read."""
+    if not math.isfinite(value):
+        return "not finite"
+    if value != 0 and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    return np.format_float_positional(
+        value, precision=digits, fractional=False, unique=False, trim="k"
+    ).rstrip(".")

@@ -58,6 +58,6 @@ def _speed(material: Material, frames: Sequence[Frame]) -> str:
     device = next(material.potential.parameters()).device
     words = (
         f"Energy and forces, measured when this report was written: fastest of all repeats within {SECONDS:g} s, "
-        f"neighbor search left out; {device}, {torch.get_num_threads()} threads, {platform.machine()}."
+        f"neighbor search left out; {device}, threads: {torch.get_num_threads()}, {platform.machine()}."
     )
     return "<h3>Speed</h3>" + table(columns, rows, words=()) + paragraph(words, "note")

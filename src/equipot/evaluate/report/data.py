@@ -55,10 +55,14 @@ def measure(frames: Sequence[Frame], cutoff: float) -> Distances:
         i, j, _, distance = pairs(f.positions, f.cell, f.pbc, cutoff)
         first, second = np.minimum(f.numbers[i], f.numbers[j]), np.maximum(f.numbers[i], f.numbers[j])
         for a, b in {*zip(first.tolist(), second.tolist(), strict=True)}:
-            kind = f"{chemical_symbols[a]}–{chemical_symbols[b]}"
-            found.setdefault(kind, []).append(distance[(first == a) & (second == b)])
+            found.setdefault(pair_name(a, b), []).append(distance[(first == a) & (second == b)])
     joined = {kind: np.concatenate(values) for kind, values in found.items()}
     return Distances(dict(sorted(joined.items(), key=lambda x: -len(x[1]))), len(chosen))
+
+
+def pair_name(a: int, b: int) -> str:
+    """Two elements as chemists write them: C–H, C–O."""
+    return "–".join(chemical_symbols[z] for z in sorted((a, b), key=lambda z: (z == 1, z)))
 
 
 def _summary(splits: Splits) -> dict[str, object]:

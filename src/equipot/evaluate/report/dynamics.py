@@ -1,7 +1,7 @@
 """Molecular dynamics with the model: temperature, and what should be conserved."""
 
 import csv
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,16 @@ from equipot.evaluate.report.style import BLUE, GREY, VERMILLION, styled
 
 def section(material: Material) -> Section | None:
     """Temperature and conserved energy over time."""
-    folder = material.dynamics
-    if folder is None or not (folder / "md.json").exists():
+    found, folder = material.thermodynamics, material.dynamics
+    if found is None or folder is None:
         return None
-    found = json.loads((folder / "md.json").read_text(encoding="utf-8"))
     parts = [facts(_summary(found))]
     if (folder / "thermo.csv").exists():
         parts.append(drawings([_course(folder / "thermo.csv", found)]))
     return Section("dynamics", "Dynamics", parts)
 
 
-def _summary(found: dict[str, Any]) -> dict[str, object]:
+def _summary(found: Mapping[str, Any]) -> dict[str, object]:
     measured = found.get("conservation") or {}
     phases = ", ".join(
         f"{p['name'].upper()} {p['steps'] * found['dt'] / 1000:g} ps{_rule(p)}" for p in found["phases"]
@@ -48,7 +47,7 @@ def _rule(phase: dict[str, Any]) -> str:
     return f" ({phase['thermostat']}, {phase['tau']:g} fs)" if phase.get("thermostat") else ""
 
 
-def _course(path: Path, found: dict[str, Any]) -> Drawing:
+def _course(path: Path, found: Mapping[str, Any]) -> Drawing:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     columns = {name: np.array([float(r[name] or "nan") for r in rows]) for name in rows[0] if name != "phase"}

@@ -49,11 +49,11 @@ def _loss(log: Sequence[Record]) -> Drawing:
     plot.add_scatter(**rate, name="learning rate", row=2, col=1)
     plot.update_yaxes(title_text="loss", type="log", dtick=1, row=1, col=1)
     plot.update_yaxes(title_text="learning<br>rate", rangemode="tozero", row=2, col=1)
-    plot.update_yaxes(exponentformat="power", row=1, col=1)
+    plot.update_yaxes(tickformat="~g", row=1, col=1)
     caption = (
         "Loss, its parts by target, and the learning rate. Training is the mean since the last validation."
     )
-    return Drawing(name="loss", caption=caption, plot=_switched(plot, log, 480), data=data)
+    return Drawing(name="loss", caption=caption, plot=_switched(plot, log, 510), data=data)
 
 
 def _errors(log: Sequence[Record]) -> Drawing:
@@ -74,10 +74,10 @@ def _errors(log: Sequence[Record]) -> Drawing:
             col=1,
         )
         plot.update_yaxes(title_text=f"{name}<br>{readable.unit}", type="log", row=k + 1, col=1)
-    plot.update_yaxes(nticks=6, minor={"ticks": ""}, tickformat="~g")
+    plot.update_yaxes(dtick="D2", tickformat="~g", tickfont={"size": 11})
     caption = "Mean absolute error on the validation set, of the averaged weights where there are any."
     return Drawing(
-        name="validation", caption=caption, plot=_switched(plot, log, max(340, 130 * len(names))), data=data
+        name="validation", caption=caption, plot=_switched(plot, log, max(510, 120 * len(names))), data=data
     )
 
 
@@ -93,7 +93,7 @@ def _switched(plot: go.Figure, log: Sequence[Record], height: int) -> go.Figure:
         {
             "label": label,
             "method": "update",
-            "args": [{"x": [values] * len(plot.data)}, {f"{bottom}.title.text": title}],
+            "args": [{"x": [values] * len(list(plot.select_traces()))}, {f"{bottom}.title.text": title}],
         }
         for (label, title), values in zip(
             (("time", "time / s"), ("steps", "steps")), _axes(log).values(), strict=True
@@ -107,8 +107,8 @@ def _switched(plot: go.Figure, log: Sequence[Record], height: int) -> go.Figure:
         "xanchor": "right",
         "y": -0.02,
         "yanchor": "top",
-        "pad": {"t": 26},
+        "pad": {"t": 44},
         "font": {"size": 11},
     }
     plot.update_xaxes(title_text="time / s", row=rows, col=1)
-    return styled(plot, height, updatemenus=[menu])
+    return styled(plot, height, updatemenus=[menu], margin={"l": 62, "r": 28, "t": 46, "b": 84})

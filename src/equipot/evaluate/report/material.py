@@ -12,6 +12,7 @@ from equipot.data.frame import Frame
 from equipot.deploy.document import DataFile, ModelDocument
 from equipot.deploy.model_file import load as load_model
 from equipot.evaluate.metrics import Comparison, Evaluation, evaluate
+from equipot.evaluate.report.relative import above_references
 from equipot.potential import Potential
 from equipot.train.config import RunConfig
 from equipot.train.dataset import Splits
@@ -45,7 +46,7 @@ class Material:
     document: ModelDocument
     log: Sequence[Mapping[str, Any]] = ()
     splits: Splits | None = None
-    evaluations: Mapping[str, Evaluation]
+    evaluations: Mapping[str, Evaluation]  # energies without the reference energies
     dynamics: Path | None = None
     spectra: SpectraLike | None = None
     notes: tuple[str, ...] = ()  # what is missing or has changed
@@ -59,6 +60,12 @@ class Material:
     def judged(self) -> Mapping[str, Comparison]:
         """Comparisons of that part."""
         return self.evaluations[self.part] if self.part else {}
+
+    @property
+    def thermodynamics(self) -> Mapping[str, Any] | None:
+        """The md.json of the dynamics; None without one."""
+        path = None if self.dynamics is None else self.dynamics / "md.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else None
 
     @property
     def frames(self) -> Sequence[Frame]:
@@ -77,13 +84,18 @@ def gather(
     splits, notes = _splits(folder, document)
     if evaluations is None:
         evaluations = _predictions(potential, splits)
+    structures = splits.parts() if splits else {}
+    counted = {
+        part: above_references(evaluation, structures.get(part, ()), document.statistics)
+        for part, evaluation in evaluations.items()
+    }
     return Material(
         folder=folder,
         potential=potential,
         document=document,
         log=_log(folder / "log.jsonl"),
         splits=splits,
-        evaluations=evaluations,
+        evaluations=counted,
         dynamics=dynamics,
         spectra=spectra,
         notes=notes,

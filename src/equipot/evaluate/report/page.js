@@ -8,10 +8,15 @@ for (const link of document.querySelectorAll("a[data-csv]")) {
 
 // On a touch screen a finger that crosses a figure scrolls the page; it does not zoom.
 const touch = window.matchMedia("(pointer: coarse)").matches;
-const options = { responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover" };
+// No cloud: the report must not offer to send data anywhere. Two buttons, so that they cover nothing.
+const options = {
+  responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
+  displayModeBar: touch ? false : "hover",
+};
+const buttons = (plot) => [["toImage", plot.layout.scene ? "resetCameraDefault3d" : "resetScale2d"]];
 const drawn = [...document.querySelectorAll("[data-plot]")].map((place) => {
   const plot = content("plot-" + place.dataset.plot);
   if (touch) plot.layout.dragmode = false;
-  return Plotly.newPlot(place, plot.data, plot.layout, options);
+  return Plotly.newPlot(place, plot.data, plot.layout, { ...options, modeBarButtons: buttons(plot) });
 });
 Promise.all(drawn).then(() => { document.documentElement.dataset.ready = "yes"; });

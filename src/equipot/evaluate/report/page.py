@@ -71,9 +71,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], words: Seque
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def drawings(items: Sequence[Drawing]) -> str:
-    """Figures beside each other where there is room."""
-    return f'<div class="drawings">{"".join(map(_drawing, items))}</div>' if items else ""
+def drawings(items: Sequence[Drawing], *, small: bool = False) -> str:
+    """Figures beside each other where there is room, two in a row or three small ones."""
+    row = "drawings three" if small else "drawings"
+    return f'<div class="{row}">{"".join(map(_drawing, items))}</div>' if items else ""
 
 
 def csv(data: Mapping[str, Sequence | np.ndarray]) -> str:
@@ -120,7 +121,7 @@ def _drawing(item: Drawing) -> str:
         f'<div class="plot" data-plot="{item.name}" style="height:{height:.0f}px"></div>'
         f"<figcaption>{item.caption} "
         f'<a class="csv" data-csv="{item.name}" download="{item.name}.csv" href="#">CSV</a></figcaption>'
-        f"{_block(f'plot-{item.name}', item.plot.to_json())}"
+        f"{_block(f'plot-{item.name}', str(item.plot.to_json()))}"
         f"{_block(f'csv-{item.name}', json.dumps(csv(item.data), ensure_ascii=False))}</figure>"
     )
 

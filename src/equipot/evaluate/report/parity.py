@@ -1,19 +1,19 @@
 """Predictions against labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 from ase.data import chemical_symbols
 
-from equipot.data.frame import Frame
 from equipot.evaluate.metrics import Comparison, Errors, Evaluation
-from equipot.evaluate.readable import of_errors, of_values
+from equipot.evaluate.readable import number, of_errors, of_values
 from equipot.evaluate.report.material import Material
 from equipot.evaluate.report.page import Drawing, Section, drawings, table
+from equipot.evaluate.report.relative import r_squared, relative_error
 from equipot.evaluate.report.style import BLUE, GREY, color, styled, translucent
-from equipot.evaluate.report.verdict import relative_error, spread
 
+MOST_GROUPS = 30
 DRAWN = 4000  # points of a target; more slow a browser down and show nothing new
 
 
@@ -22,43 +22,17 @@ def section(material: Material) -> Section | None:
     if material.part is None:
         return None
     figures = [
-        _plot(name, shifted(name, comparison, material), material.part)
+        _plot(name, comparison, material.part)
         for name, comparison in material.judged.items()
+        if np.isfinite(comparison.predicted).all()
     ]
     elements = _elements(material.judged)
     parts = [_errors(material.evaluations), *elements, drawings(figures), *_groups(material)]
     return Section("parity", "Predictions against labels", parts)
 
 
-def r_squared(comparison: Comparison) -> float:
-    """R² = 1 − Σ(Δ)²/Σ(label − mean)², over all components about their own means; NaN for labels all alike."""
-    wide = spread(comparison)
-    return 1 - (comparison.errors.rmse / wide) ** 2 if wide > 0 else float("nan")
-
-
-def shifted(name: str, comparison: Comparison, material: Material) -> Comparison:
-    """Energies relative to the reference energies of the atoms, since totals of eV thousands hide everything."""
-    if name != "energy":
-        return comparison
-    zero = comparison.label.mean(0, keepdims=True)
-    frames = material.frames
-    if len(frames) and material.judged.get("energy") is comparison:
-        statistics = material.document.statistics
-        energies = dict(zip(statistics.elements, statistics.reference_energies, strict=True))
-        zero = np.array([[sum(energies[z] for z in frames[k].numbers.tolist())] for k in comparison.frame])
-    return Comparison(
-        comparison.label - zero,
-        comparison.predicted - zero,
-        comparison.frame,
-        comparison.atoms,
-        comparison.element,
-        comparison.unit,
-    )
-
-
-def _errors(evaluations: dict[str, Evaluation] | object) -> str:
+def _errors(evaluations: Mapping[str, Evaluation]) -> str:
     rows = []
-    assert isinstance(evaluations, dict)
     for part, evaluation in evaluations.items():
         for name, comparison in evaluation.items():
             readable, relative = of_errors(comparison.unit), relative_error(comparison)
@@ -69,7 +43,7 @@ def _errors(evaluations: dict[str, Evaluation] | object) -> str:
                     *_pair(comparison.errors, readable.factor),
                     readable.unit,
                     f"{r_squared(comparison):.4f}",
-                    "" if relative is None else f"{100 * relative:.2g} %",
+                    "" if relative is None else f"{number(100 * relative, 2)} %",
                     f"{comparison.errors.count:,}",
                 )
             )
@@ -92,25 +66,23 @@ def _elements(evaluation: Evaluation) -> list[str]:
 
 def _groups(material: Material) -> list[str]:
     """Errors by group, where the data has groups."""
-    frames: Sequence[Frame] = material.frames
+    frames, judged = material.frames, material.judged
     names = sorted({f.group for f in frames if f.group is not None})
     if len(names) < 2:
         return []
     rows = []
-    for group in names[:30]:
+    for group in names[:MOST_GROUPS]:
         chosen = np.array([f.group == group for f in frames])
-        for name, c in material.judged.items():
-            readable, rows_of = of_errors(c.unit), chosen[c.frame]
-            errors = Errors.of((c.predicted - c.label)[rows_of])
-            rows.append((group, name, *_pair(errors, readable.factor), readable.unit, f"{errors.count:,}"))
-    return [
-        "<h3>By group</h3>",
-        table(("group", "target", "MAE", "RMSE", "unit", "labels"), rows, words=(0, 1, 4)),
-    ]
+        errors = [Errors.of((c.predicted - c.label)[chosen[c.frame]]) for c in judged.values()]
+        factors = [of_errors(c.unit).factor for c in judged.values()]
+        maes = [number(e.mae * f) if e.count else "" for e, f in zip(errors, factors, strict=True)]
+        rows.append((group, int(chosen.sum()), *maes))
+    columns = ("group", "frames", *(f"{n} MAE / {of_errors(c.unit).unit}" for n, c in judged.items()))
+    return ["<h3>By group</h3>", table(columns, rows)]
 
 
 def _pair(errors: Errors, factor: float) -> tuple[str, str]:
-    return f"{errors.mae * factor:.4g}", f"{errors.rmse * factor:.4g}"
+    return number(errors.mae * factor), number(errors.rmse * factor)
 
 
 def _plot(name: str, comparison: Comparison, part: str) -> Drawing:
@@ -130,12 +102,11 @@ def _plot(name: str, comparison: Comparison, part: str) -> Drawing:
     error = (predicted - label) * readable.factor
     _inset(plot, error, readable.unit)
     lines = [
-        f"MAE {np.abs(error).mean():.3g} {readable.unit}",
-        f"RMSE {np.sqrt((error**2).mean()):.3g} {readable.unit}",
+        f"MAE {number(comparison.errors.mae * readable.factor)} {readable.unit}",
+        f"RMSE {number(comparison.errors.rmse * readable.factor)} {readable.unit}",
     ]
     _legend_of_errors(plot, [*lines, f"R² {r_squared(comparison):.4f}"])
-    what = f"{name} above the reference energies" if name == "energy" else name
-    plot.update_layout(xaxis_title=f"{what}, label / {axes.unit}", yaxis_title=f"predicted / {axes.unit}")
+    plot.update_layout(xaxis_title=f"label / {axes.unit}", yaxis_title=f"predicted / {axes.unit}")
     few = (
         ""
         if len(chosen) == len(label)
@@ -147,7 +118,8 @@ def _plot(name: str, comparison: Comparison, part: str) -> Drawing:
         f"label ({axes.unit})": x,
         f"predicted ({axes.unit})": y,
     }
-    caption = f"{name.capitalize()} on the {part} set; inset: errors / {readable.unit}.{few}"
+    counted = ", without the reference energies of the atoms" if name == "energy" else ""
+    caption = f"<b>{name.capitalize()}</b>{counted}, {part} set. Inset: errors / {readable.unit}.{few}"
     return Drawing(name=f"parity-{name}", caption=caption, plot=styled(plot, 440), data=data)
 
 
@@ -172,6 +144,7 @@ def _inset(plot: go.Figure, error: np.ndarray, unit: str) -> None:
     reach = float(np.quantile(np.abs(error), 0.99)) * 1.2 or 1.0
     counts, edges = np.histogram(error, np.linspace(-reach, reach, 41))
     middle = (edges[1:] + edges[:-1]) / 2
+    tick = float(f"{0.6 * reach:.0e}")  # one digit
     plot.add_bar(
         x=middle, y=counts, xaxis="x2", yaxis="y2", marker_color=GREY, showlegend=False, name="errors",
         hovertemplate=f"%{{x:.3g}} {unit}: %{{y}}<extra></extra>",
@@ -181,7 +154,7 @@ def _inset(plot: go.Figure, error: np.ndarray, unit: str) -> None:
         xaxis2={
             "domain": [0.63, 0.97],
             "anchor": "y2",
-            "nticks": 4,
+            "tickvals": [-tick, 0, tick],
             "tickfont": {"size": 10},
             "zeroline": False,
         },

@@ -2,13 +2,13 @@
 
 import numpy as np
 import plotly.graph_objects as go
-from ase.data import chemical_symbols
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from equipot.data.collate import graph
 from equipot.data.frame import Frame
 from equipot.evaluate.metrics import predict
+from equipot.evaluate.report.data import pair_name
 from equipot.evaluate.report.material import Material
 from equipot.evaluate.report.page import Drawing, Section, drawings
 from equipot.evaluate.report.style import color, styled
@@ -53,7 +53,7 @@ def stretchable(frame: Frame) -> dict[str, tuple[int, int, np.ndarray]]:
 
 
 def _kind(frame: Frame, a: int, b: int) -> str:
-    return "–".join(chemical_symbols[z] for z in sorted((frame.numbers[a], frame.numbers[b])))
+    return pair_name(frame.numbers[a], frame.numbers[b])
 
 
 def _lengths(frames: list[Frame]) -> dict[str, tuple[float, float]]:
@@ -97,8 +97,9 @@ def _scan(
             f"{kind} energy (eV)": energy,
             f"{kind} in training": ~np.isnan(inside),
         }
+    highest = max(float(np.max(data[name])) for name in data if name.endswith("(eV)"))
     plot.update_layout(xaxis_title="length of the bond / Å", yaxis_title="energy / eV")
-    plot.update_yaxes(range=[-0.6, 8.0])
+    plot.update_yaxes(range=[-0.5, min(8.0, 1.05 * highest)])
     caption = (
         f"One bond of each kind of {start.formula} stretched, the rest rigid. Thick: lengths that occur in training; "
         "dotted: extrapolated, where only a rise to both sides can be asked for."

@@ -14,6 +14,7 @@ def section(material: Material) -> Section:
     document, origin = material.document, material.document.provenance
     files = "; ".join(f"{f.name} (SHA-256 {f.sha256[:16]}…)" for f in origin.data)
     model = document.potential.model
+    units = ", ".join(f"{name} {unit}" for name, unit in document.units.items())
     rows = {
         "data": files,
         "split": ", ".join(f"{part} {count}" for part, count in origin.split.items()),
@@ -25,8 +26,8 @@ def section(material: Material) -> Section:
         "training time": "" if origin.seconds is None else duration(origin.seconds),
         "made": origin.created,
         "weights kept": document.metrics.get("selection", {}).get("kept", ""),  # type: ignore[union-attr]
-        "licence of the weights": document.licence,
-        "units of the model": ", ".join(f"{name} {unit}" for name, unit in document.units.items()),
+        "license of the weights": document.licence,
+        "units of the model": units.replace("^3", "³").replace("*", "·"),
     }
     run = yaml.safe_dump(document.run, sort_keys=False, allow_unicode=True)
     hashes = "\n".join(f"{f.sha256}  {f.name}" for f in origin.data)

@@ -17,7 +17,8 @@ def section(material: Material) -> Section | None:
     spectra = material.spectra
     if spectra is None:
         return None
-    parts = [facts(_method(spectra.header)), *(paragraph(text(n), "note") for n in spectra.header.notes)]
+    notes = (paragraph(text(f"{n[:1].upper()}{n[1:]}."), "note") for n in spectra.header.notes)
+    parts = [facts(_method(spectra.header)), *notes]
     for kind, one in spectra.kinds.items():
         parts += [f"<h3>{text(_NAMES.get(kind, kind))}</h3>", drawings([_drawing(spectra, kind, one)])]
         parts += [_peaks(one)] if one.peaks or one.matches else []
@@ -47,7 +48,7 @@ def _drawing(spectra: SpectraLike, kind: str, one: Any) -> Drawing:
     data |= {name: np.asarray(values) for name, values in one.components.items()}
     if one.sticks is not None:
         data |= {"harmonic (cm-1)": one.sticks.wavenumber, "harmonic intensity": one.sticks.value}
-    caption = f"{text(one.label)}. Band: one standard error."
+    caption = f"{text(one.label[:1].upper() + one.label[1:])}. Band: one standard error."
     if one.sticks is not None and len(one.sticks.value):
         caption += " Below: harmonic lines of the same model."
     return Drawing(name=f"spectrum-{kind}", caption=caption, plot=plot, data=data, wide=True)

@@ -29,9 +29,10 @@ def styled(plot: go.Figure, height: int, **layout: Any) -> go.Figure:
         template="plotly_white",
         height=height,
         font={"family": "system-ui, Segoe UI, Roboto, Helvetica, Arial, sans-serif", "size": 13},
-        margin={"l": 62, "r": 16, "t": 46, "b": 52},
+        margin={"l": 62, "r": 28, "t": 46, "b": 52},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"},
         hoverlabel={"font_size": 12},
+        colorway=PALETTE,
     )
     plot.update_xaxes(
         automargin=True, title_standoff=8, linecolor=LINE, mirror=True, ticks="outside", ticklen=3

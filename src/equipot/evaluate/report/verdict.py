@@ -4,29 +4,30 @@ Every check is a number and two limits. Below the first it is green, above the s
 worst numbers are those that are largest in units of their first limit.
 """
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from equipot.evaluate.metrics import Comparison
-from equipot.evaluate.readable import of_errors
+from equipot.deploy.document import Proof
+from equipot.evaluate.readable import number, of_errors
 from equipot.evaluate.report.material import Material
-from equipot.evaluate.report.page import Section, paragraph, text
+from equipot.evaluate.report.page import Section, folded, paragraph, text
+from equipot.evaluate.report.relative import relative_error
 
 Level = Literal["green", "amber", "red"]
 
 SPREAD = (0.1, 0.3)  # RMS error over the standard deviation of the labels: R² of 0.99 and 0.91
 GENERALIZATION = (1.5, 3.0)  # test error over validation error
 DRIFT = (1e-4, 1e-2)  # eV/atom/ps; the second heats by 100 K within a picosecond
+TEMPERATURE = (0.1, 0.3)  # of the temperature asked for
 RULES = (
-    "Green: every proof passed, the RMS error of every target is below 10 % of the spread (standard deviation) of its "
-    "labels, errors on the test set are below 1.5 times those on the validation set, and the energy in dynamics drifts "
-    "by less than 0.1 meV/atom/ps. Red: a proof failed, an error is above 30 % of the spread or three times that of the "
-    "validation set, or the energy drifts by more than 10 meV/atom/ps. Amber: anything between, or not known."
+    "Green: every proof passed; the RMS error of every target is below 10 % of the spread (standard deviation) of its"
+    " labels, energies counted from the reference energies of the atoms; errors on the test set are below 1.5 times"
+    " those on the validation set; in dynamics the energy drifts by less than 0.1 meV/atom/ps, and the temperature is"
+    " within 10 % of what was asked for. Red: a proof failed, an error is above 30 % of the spread or three times that"
+    " of the validation set, dynamics did not finish, its energy drifts by more than 10 meV/atom/ps or its temperature"
+    " is off by 30 %. Amber: anything between, and what is not known."
 )
 
 
@@ -37,8 +38,9 @@ class Check:
     name: str
     value: float | None  # None: not measured
     limits: tuple[float, float]
-    shown: str  # the number as it is read
-    words: str  # what it says
+    shown: str = ""  # the number as it is read
+    beside: str = ""  # what it is compared with
+    words: str  # what it says, as a sentence without its stop
 
     @property
     def level(self) -> Level:
@@ -81,31 +83,34 @@ def section(material: Material) -> Section:
         "amber": "Amber: usable with care.",
         "red": "Red: do not rely on this model yet.",
     }[level]
-    lines = [f"<strong>{heading}</strong>"]
-    for label, levels in (("Not good", ("red",)), ("Look at", ("amber",)), ("Good", ("green",))):
-        words = [c.words for c in found if c.level in levels]
-        if words:
-            lines.append(f"<b>{label}:</b> {text('; '.join(words))}.")
-    worst = "".join(
-        f'<div class="{c.level}"><span>{text(c.name)}</span><b>{text(c.shown)}</b></div>'
-        for c in sorted(found, key=lambda c: -c.severity)[:3]
-        if c.value is not None
-    )
+    lines = [paragraph(f"<strong>{heading}</strong>"), *_words(found)]
     notes = "".join(paragraph(text(n), "note") for n in material.notes)
-    verdict = f'<div class="verdict {level}">{"".join(map(paragraph, lines))}</div>'
-    rules = f"<details><summary>The rules</summary>{paragraph(text(RULES))}</details>"
-    return Section("verdict", _title(material), [verdict, f'<div class="worst">{worst}</div>', notes, rules])
+    verdict = f'<div class="verdict {level}">{"".join(lines)}</div>'
+    return Section(
+        "verdict",
+        _title(material),
+        [verdict, _worst(found), notes, folded("The rules", paragraph(text(RULES)))],
+    )
 
 
-def spread(comparison: Comparison) -> float:
-    """Standard deviation of the labels about the mean of each component, what a constant would be wrong by."""
-    return float(np.sqrt(((comparison.label - comparison.label.mean(0)) ** 2).mean()))
+def _words(found: Sequence[Check]) -> list[str]:
+    """What is not good first."""
+    labels: tuple[tuple[str, Level], ...] = (("Not good", "red"), ("Look at", "amber"), ("Good", "green"))
+    out = []
+    for label, level in labels:
+        words = "; ".join(c.words for c in found if c.level == level)
+        out += [paragraph(f"<b>{label}:</b> {text(words)}.")] if words else []
+    return out
 
 
-def relative_error(comparison: Comparison) -> float | None:
-    """RMS error over spread; None where the labels do not differ."""
-    wide = spread(comparison)
-    return comparison.errors.rmse / wide if wide > 0 else None
+def _worst(found: Sequence[Check]) -> str:
+    """The three worst numbers."""
+    measured = sorted((c for c in found if c.value is not None), key=lambda c: -c.severity)
+    cards = (
+        f'<div class="{c.level}"><span>{text(c.name)}</span><b>{text(c.shown)}</b><span>{text(c.beside)}</span></div>'
+        for c in measured[:3]
+    )
+    return f'<div class="worst">{"".join(cards)}</div>'
 
 
 def _title(material: Material) -> str:
@@ -117,43 +122,39 @@ def _title(material: Material) -> str:
 
 def _errors(material: Material) -> Iterator[Check]:
     if material.part is None:
-        yield Check(
-            name="errors",
-            value=None,
-            limits=SPREAD,
-            shown="",
-            words="errors are not known: no labels to compare with",
-        )
+        words = "errors are not known: no labels to compare with"
+        yield Check(name="errors", value=None, limits=SPREAD, words=words)
     if material.part == "valid":
         words = "there is no test set, and the validation set was used to choose the weights"
-        yield Check(name="test set", value=None, limits=SPREAD, shown="", words=words)
+        yield Check(name="test set", value=None, limits=SPREAD, words=words)
     for name, comparison in material.judged.items():
         relative, readable = relative_error(comparison), of_errors(comparison.unit)
-        rmse = f"{comparison.errors.rmse * readable.factor:.3g} {readable.unit}"
-        share = "" if relative is None else f", {100 * relative:.2g} % of the spread"
+        rmse = f"{number(comparison.errors.rmse * readable.factor)} {readable.unit}"
+        share = "labels all alike" if relative is None else f"{number(100 * relative, 2)} % of the spread"
         yield Check(
-            name=f"{name}, RMS error ({material.part})",
+            name=f"RMS error of {name}, {material.part} set",
             value=relative,
             limits=SPREAD,
-            shown=rmse + share,
-            words=f"{name} within {rmse}" + (share or ", all labels alike"),
+            shown=rmse,
+            beside=share,
+            words=f"{name}: RMS error {rmse} ({share})",
         )
 
 
 def _generalization(material: Material) -> Iterator[Check]:
     valid, test = (material.evaluations.get(p, {}) for p in ("valid", "test"))
-    ratios = {
-        n: test[n].errors.rmse / valid[n].errors.rmse for n in test if n in valid and valid[n].errors.rmse > 0
-    }
-    if not ratios:
+    both = [n for n in test if n in valid and valid[n].errors.rmse > 0]
+    if not both:
         return
+    ratios = {n: test[n].errors.rmse / valid[n].errors.rmse for n in both}
     name = max(ratios, key=lambda n: ratios[n])
     yield Check(
         name="test over validation error",
         value=ratios[name],
         limits=GENERALIZATION,
-        shown=f"{ratios[name]:.2f} ({name})",
-        words=f"test errors are at most {ratios[name]:.2f} times the validation errors ({name})",
+        shown=f"{ratios[name]:.2f}",
+        beside=f"largest for {name}",
+        words=f"test errors are at most {ratios[name]:.2f} times the validation errors",
     )
 
 
@@ -161,40 +162,59 @@ def _proofs(material: Material) -> Iterator[Check]:
     proofs = material.document.proofs
     if not proofs:
         words = "no proofs yet (equipot verify makes them)"
-        yield Check(name="proofs", value=None, limits=(0, 0), shown="", words=words)
+        yield Check(name="proofs", value=None, limits=(0, 0), words=words)
         return
-    failed = [p for p in proofs if not p.passed]
-    for p in failed:
+    for p in (p for p in proofs if not p.passed):
         value = math.inf if p.value is None else p.value
         yield Check(
             name=f"proof of {p.name}",
-            value=value,
+            value=math.inf,
             limits=(p.limit, p.limit),
-            shown=f"{value:.1e}, limit {p.limit:.0e}",
+            shown=f"{value:.1e}",
+            beside=f"limit {p.limit:.0e}",
             words=f"the proof of {p.name} failed",
         )
-    if not failed:
-        ratio = max((p.value or 0.0) / p.limit for p in proofs if p.limit > 0)
-        words = f"all {len(proofs)} proofs passed"
-        yield Check(name="proofs", value=ratio, limits=(1, 1), shown=f"{ratio:.2g} of the limit", words=words)
+    if all(p.passed for p in proofs):
+        closest = max(proofs, key=_used)
+        yield Check(
+            name="proofs",
+            value=_used(closest),
+            limits=(1, 1),
+            shown=f"{100 * _used(closest):.2g} % of a limit",
+            beside=f"the closest, {closest.name}",
+            words=f"all {len(proofs)} proofs passed",
+        )
+
+
+def _used(proof: Proof) -> float:
+    """How much of the limit a passed proof takes."""
+    return (proof.value or 0.0) / proof.limit if proof.limit else 0.0
 
 
 def _dynamics(material: Material) -> Iterator[Check]:
-    if material.dynamics is None:
+    found = material.thermodynamics
+    if found is None:
         return
-    found = json.loads((material.dynamics / "md.json").read_text(encoding="utf-8"))
+    measured = found.get("conservation") or {}
     if found.get("status") != "finished":
-        words = f"dynamics did not finish ({found.get('status')})"
-        yield Check(
-            name="dynamics", value=math.inf, limits=DRIFT, shown=str(found.get("status")), words=words
-        )
-    drift = (found.get("conservation") or {}).get("drift")
-    if drift is not None:
-        shown = f"{1000 * abs(drift):.2g} meV/atom/ps"
+        words = f"dynamics did not finish: its state is {found.get('status')!r}"
+        yield Check(name="dynamics", value=math.inf, limits=DRIFT, shown="not finished", words=words)
+    if "drift" in measured:
+        shown = f"{number(1000 * abs(measured['drift']), 2)} meV/atom/ps"
         yield Check(
             name="energy drift in dynamics",
-            value=abs(drift),
+            value=abs(measured["drift"]),
             limits=DRIFT,
             shown=shown,
             words=f"energy in dynamics drifts by {shown}",
+        )
+    if "temperature" in measured:
+        wanted, mean = found["temperature"], measured["temperature"]
+        yield Check(
+            name="temperature in dynamics",
+            value=abs(mean - wanted) / wanted,
+            limits=TEMPERATURE,
+            shown=f"{mean:.0f} K",
+            beside=f"{wanted:g} K asked for",
+            words=f"mean temperature in dynamics {mean:.0f} K, {wanted:g} K asked for",
         )

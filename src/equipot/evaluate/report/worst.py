@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 from ase.data import chemical_symbols, covalent_radii
-from plotly.subplots import make_subplots
 
 from equipot.data.frame import Frame
 from equipot.data.neighbors import pairs
 from equipot.evaluate.metrics import Comparison
-from equipot.evaluate.readable import of_errors
+from equipot.evaluate.readable import number, of_errors
 from equipot.evaluate.report.material import Material
 from equipot.evaluate.report.page import Drawing, Section, drawings, paragraph, table
 from equipot.evaluate.report.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, styled
@@ -33,7 +32,7 @@ def section(material: Material) -> Section | None:
     parts = [paragraph(words, "note"), _table(material, errors, order, frames)]
     small = [int(k) for k in order if frames[k].num_atoms <= MOST_ATOMS][:SHOWN]
     if small:
-        parts.append(drawings([_view(frames, small, material.judged.get("forces"))]))
+        parts.append(drawings(_views(frames, small, material.judged.get("forces")), small=True))
     return Section("worst", "Worst frames", parts)
 
 
@@ -53,7 +52,7 @@ def _table(
     rows = []
     for rank, k in enumerate(order, 1):
         where = frames[k].where if several else f"{frames[k].index}"
-        values = [f"{errors[n][k] * units[n].factor:.4g}" for n in errors]
+        values = [number(float(errors[n][k]) * units[n].factor) for n in errors]
         rows.append((rank, where, frames[k].formula, *values, _worst_atom(material.judged.get("forces"), k)))
     columns = (
         "",
@@ -74,56 +73,39 @@ def _worst_atom(forces: Comparison | None, frame: int) -> str:
     size = np.linalg.norm((forces.predicted - forces.label)[rows], axis=1)
     k = int(size.argmax())
     readable = of_errors(forces.unit)
-    return f"{chemical_symbols[forces.element[rows[k]]]} {k}: {size[k] * readable.factor:.3g} {readable.unit}"
+    return f"{chemical_symbols[forces.element[rows[k]]]} {k}: {number(size[k] * readable.factor)} {readable.unit}"
 
 
-def _view(frames: Sequence[Frame], chosen: Sequence[int], forces: Comparison | None) -> Drawing:
+def _views(frames: Sequence[Frame], chosen: Sequence[int], forces: Comparison | None) -> list[Drawing]:
     """Balls and bonds, and the error of the force on each atom as a line."""
-    titles = [f"{rank}: frame {frames[k].index}" for rank, k in enumerate(chosen, 1)]
-    plot = make_subplots(
-        rows=1,
-        cols=len(chosen),
-        specs=[[{"type": "scene"}] * len(chosen)],
-        subplot_titles=titles,
-        horizontal_spacing=0.01,
-    )
     deltas = [_delta(forces, k, frames[k].num_atoms) for k in chosen]
-    largest = max((float(np.linalg.norm(d, axis=1).max()) for d in deltas if d is not None), default=0.0)
-    columns: dict[str, list] = {
-        c: [] for c in ("frame", "element", "x (Å)", "y (Å)", "z (Å)", "force error (eV/Å)")
-    }
-    for column, (k, delta) in enumerate(zip(chosen, deltas, strict=True), 1):
-        for trace in _molecule(frames[k], delta, ARROW / largest if largest else 0.0):
-            plot.add_trace(trace, row=1, col=column)
-        _record(columns, frames[k], delta)
+    longest = max((float(np.linalg.norm(d, axis=1).max()) for d in deltas if d is not None), default=0.0)
+    return [
+        _view(frames[k], delta, rank, ARROW / longest if longest else 0.0)
+        for rank, (k, delta) in enumerate(zip(chosen, deltas, strict=True), 1)
+    ]
+
+
+def _view(frame: Frame, delta: np.ndarray | None, rank: int, scale: float) -> Drawing:
+    plot = go.Figure(_molecule(frame, delta, scale))
     hidden = {"visible": False}
-    scene = {
-        "xaxis": hidden,
-        "yaxis": hidden,
-        "zaxis": hidden,
-        "aspectmode": "data",
-        "camera": {"eye": {"x": 1.4, "y": 1.0, "z": 0.8}},
-    }
-    plot.update_scenes(**scene)
-    margin = {"l": 0, "r": 0, "t": 30, "b": 0}
-    caption = "The worst frames; drag to turn."
-    if largest:
-        caption += f" Purple: error of the force (predicted − label), the longest {1000 * largest:.0f} meV/Å."
+    eye = {"x": 1.2, "y": 0.9, "z": 0.75}
+    plot.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden, aspectmode="data", camera={"eye": eye})
+    caption = f"{rank}: frame {frame.index}. Drag to turn."
+    x, y, z = frame.positions.T
+    data: dict[str, Sequence | np.ndarray] = {"element": [chemical_symbols[k] for k in frame.numbers]}
+    data |= {"x (Å)": x, "y (Å)": y, "z (Å)": z}
+    if delta is not None:
+        sizes = np.linalg.norm(delta, axis=1)
+        caption += f" Purple: error of the force, at most {number(1000 * float(sizes.max()))} meV/Å."
+        data |= {f"force error {axis} (eV/Å)": column for axis, column in zip("xyz", delta.T, strict=True)}
+    margin = {"l": 0, "r": 0, "t": 0, "b": 0}
     return Drawing(
-        name="worst",
+        name=f"worst-{rank}",
         caption=caption,
-        plot=styled(plot, 340, margin=margin, showlegend=False),
-        data=columns,
-        wide=True,
+        plot=styled(plot, 300, margin=margin, showlegend=False),
+        data=data,
     )
-
-
-def _record(columns: dict[str, list], frame: Frame, delta: np.ndarray | None) -> None:
-    size = np.full(frame.num_atoms, np.nan) if delta is None else np.linalg.norm(delta, axis=1)
-    symbols = [chemical_symbols[z] for z in frame.numbers]
-    values = ([frame.index] * frame.num_atoms, symbols, *frame.positions.T, size)
-    for column, more in zip(columns.values(), values, strict=True):
-        column.extend(more)
 
 
 def _delta(forces: Comparison | None, frame: int, atoms: int) -> np.ndarray | None:
