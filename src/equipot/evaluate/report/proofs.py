@@ -22,7 +22,7 @@ def section(material: Material) -> Section:
         for p in proofs
     ]
     passed = sum(p.passed for p in proofs)
-    words = f"{passed} of {len(proofs)} passed. Relative errors, measured on this model in float64, unless said otherwise."
+    words = f"{passed} of {len(proofs)} passed. Errors are relative and measured in float64, unless said otherwise."
     columns = ("proof", "measured", "limit", "verdict", "how")
     return Section("proofs", "Proofs", [paragraph(words, "note"), table(columns, rows, words=(0, 3, 4))])
 

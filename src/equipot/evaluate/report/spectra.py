@@ -50,7 +50,7 @@ def _drawing(spectra: SpectraLike, kind: str, one: Any) -> Drawing:
         data |= {"harmonic (cm-1)": one.sticks.wavenumber, "harmonic intensity": one.sticks.value}
     caption = f"{text(one.label[:1].upper() + one.label[1:])}. Band: one standard error."
     if one.sticks is not None and len(one.sticks.value):
-        caption += " Below: harmonic lines of the same model."
+        caption += " Below: harmonic lines."
     return Drawing(name=f"spectrum-{kind}", caption=caption, plot=plot, data=data, wide=True)
 
 
@@ -78,4 +78,4 @@ def _row(peak: Any, harmonic: float | None, intensity: float | None, lines: int,
     if not wide:
         return row
     row += ["", "", ""] if harmonic is None else [f"{harmonic:.1f}", f"{intensity:.3g}", str(lines)]
-    return [*row, "" if peak is None or harmonic is None else f"{peak.position - harmonic:+.0f}"]
+    return [*row, "" if peak is None or harmonic is None else f"{peak.position - harmonic:+.0f}".replace("-", "−")]

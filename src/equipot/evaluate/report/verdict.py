@@ -85,12 +85,9 @@ def section(material: Material) -> Section:
     }[level]
     lines = [paragraph(f"<strong>{heading}</strong>"), *_words(found)]
     notes = "".join(paragraph(text(n), "note") for n in material.notes)
-    verdict = f'<div class="verdict {level}">{"".join(lines)}</div>'
-    return Section(
-        "verdict",
-        _title(material),
-        [verdict, _worst(found), notes, folded("The rules", paragraph(text(RULES)))],
-    )
+    banner = f'<div class="verdict {level}">{"".join(lines)}</div>'
+    rules = folded("The rules", paragraph(text(RULES)))
+    return Section("verdict", _title(material), [banner, _worst(found), notes, rules])
 
 
 def _words(found: Sequence[Check]) -> list[str]:
