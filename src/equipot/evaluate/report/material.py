@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from equipot.config import parse, read_yaml
 from equipot.data.collate import graph
@@ -19,6 +19,7 @@ from equipot.train.dataset import Splits
 from equipot.train.dataset import load as load_data
 
 
+@runtime_checkable
 class SpectraLike(Protocol):
     """What the report asks of `equipot.spectra.result.Spectra`, which stands above it."""
 
