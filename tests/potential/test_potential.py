@@ -126,3 +126,15 @@ def test_precision_is_that_of_the_parameters(potential):
     )
     assert exact.dtype == rounded.dtype == torch.float64
     assert 0 < abs(float(exact - rounded)) < 1e-4
+
+
+def test_unknown_targets_are_refused_with_the_nearest_one(potential):
+    with pytest.raises(ValueError, match=r"no target 'enrgy'\. Did you mean 'energy'\?"):
+        potential(batch(molecule(ELEMENTS)), targets=["enrgy"])
+    with pytest.raises(ValueError, match=r"no target 'quadrupole'\. Known: .*energy"):
+        potential(batch(molecule(ELEMENTS)), targets=["quadrupole"])
+
+
+def test_derivatives_of_the_energy_may_be_named_among_the_targets(potential):
+    out = potential(batch(molecule(ELEMENTS)), forces=True, targets=["energy", "forces", "stress"])
+    assert set(dict(out.items())) == {"energy", "atomic_energies", "forces"}

@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from equipot.batch import AtomicBatch
-from equipot.config import Config
+from equipot.config import Config, nearest
 from equipot.models import ModelConfig, build_model
 from equipot.potential.heads import AtomicEnergy, CartesianTensor, Charges, Dipole, IrrepsHead, Polarizability
 from equipot.potential.lift import Lift
@@ -19,6 +19,7 @@ from equipot.statistics import Statistics, TargetStatistics
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import SCALAR, Irreps
 
+DERIVED = ("atomic_energies", "forces", "stress")  # what comes with an energy and has no head
 
 class PotentialConfig(Config):
     """Everything that, with the statistics of the training set, determines a potential."""
@@ -71,8 +72,11 @@ class Potential(nn.Module):
         targets: Collection[str] | None = None,
         create_graph: bool = False,
     ) -> Properties:
-        """Evaluate the targets (all of them when None); `create_graph` keeps what training on forces needs."""
-        wanted = set(self.heads) if targets is None else set(targets) & set(self.heads)
+        """Evaluate the targets (all of them when None); `create_graph` keeps what training on forces needs.
+
+        Raises ValueError for a target that the model does not have.
+        """
+        wanted = set(self.heads) if targets is None else self._known(targets)
         if forces or stress:
             if "energy" not in self.heads:
                 raise ValueError(
@@ -81,6 +85,14 @@ class Potential(nn.Module):
             with torch.enable_grad():
                 return self._with_derivatives(batch, wanted | {"energy"}, forces, stress, create_graph)
         return self._evaluate(batch, wanted)
+
+    def _known(self, targets: Collection[str]) -> set[str]:
+        """The heads that are asked for; derivatives of the energy may be named, and are asked for by their flags."""
+        derived = DERIVED if "energy" in self.heads else ()
+        for name in targets:
+            if name not in self.heads and name not in derived:
+                raise ValueError(f"this model has no target {name!r}.{nearest(name, self.targets)}")
+        return set(targets) & set(self.heads)
 
     def _evaluate(self, batch: AtomicBatch, wanted: set[str]) -> Properties:
         features: Features = self.model(batch)
