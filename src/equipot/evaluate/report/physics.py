@@ -53,7 +53,7 @@ def stretchable(frame: Frame) -> dict[str, tuple[int, int, np.ndarray]]:
 
 
 def _kind(frame: Frame, a: int, b: int) -> str:
-    return pair_name(frame.numbers[a], frame.numbers[b])
+    return pair_name(int(frame.numbers[a]), int(frame.numbers[b]))
 
 
 def _lengths(frames: list[Frame]) -> dict[str, tuple[float, float]]:

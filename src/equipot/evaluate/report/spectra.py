@@ -78,4 +78,7 @@ def _row(peak: Any, harmonic: float | None, intensity: float | None, lines: int,
     if not wide:
         return row
     row += ["", "", ""] if harmonic is None else [f"{harmonic:.1f}", f"{intensity:.3g}", str(lines)]
-    return [*row, "" if peak is None or harmonic is None else f"{peak.position - harmonic:+.0f}".replace("-", "−")]
+    return [
+        *row,
+        "" if peak is None or harmonic is None else f"{peak.position - harmonic:+.0f}".replace("-", "−"),
+    ]

@@ -159,7 +159,7 @@ def _proofs(material: Material) -> Iterator[Check]:
     proofs = material.document.proofs
     if not proofs:
         words = "no proofs yet (equipot verify makes them)"
-        yield Check(name="proofs", value=None, limits=(0, 0), words=words)
+        yield Check(name="proofs", value=None, limits=(0.0, 0.0), words=words)
         return
     for p in (p for p in proofs if not p.passed):
         value = math.inf if p.value is None else p.value
@@ -176,7 +176,7 @@ def _proofs(material: Material) -> Iterator[Check]:
         yield Check(
             name="proofs",
             value=_used(closest),
-            limits=(1, 1),
+            limits=(1.0, 1.0),
             shown=f"{100 * _used(closest):.2g} % of a limit",
             beside=f"the closest, {closest.name}",
             words=f"all {len(proofs)} proofs passed",

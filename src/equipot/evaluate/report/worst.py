@@ -50,7 +50,7 @@ def _table(
     units = {name: of_errors(c.unit) for name, c in material.judged.items()}
     several = len({f.source for f in frames}) > 1
     rows = []
-    for rank, k in enumerate(order, 1):
+    for rank, k in enumerate(order.tolist(), 1):
         where = frames[k].where if several else f"{frames[k].index}"
         values = [number(float(errors[n][k]) * units[n].factor) for n in errors]
         rows.append((rank, where, frames[k].formula, *values, _worst_atom(material.judged.get("forces"), k)))
