@@ -59,5 +59,11 @@ def settings(water_file: Path) -> dict:
         "data": {"train": str(water_file), "valid": 6, "test": 4},
         "model": {"name": "painn", "channels": 8, "num_layers": 2, "num_radial": 6, "cutoff": 3.0},
         "targets": {"dipole": {}, "total_charge": 0},
-        "train": {"batch": 4, "epochs": 6, "precision": "float64", "validate_every": 8, "checkpoint_seconds": 1e6},
+        "train": {
+            "batch": 4,
+            "epochs": 6,
+            "precision": "float64",
+            "validate_every": 8,
+            "checkpoint_seconds": 1e6,
+        },
     }

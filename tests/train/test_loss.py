@@ -42,7 +42,9 @@ def batch(sizes: list[int]) -> AtomicBatch:
 
 
 def evaluate(predicted: Properties, labels: Properties, of: AtomicBatch, **options) -> float:
-    loss = Loss(TARGETS, STATISTICS, weights(options.get("given", "auto"), False, options.get("huber", False), 1))
+    loss = Loss(
+        TARGETS, STATISTICS, weights(options.get("given", "auto"), False, options.get("huber", False), 1)
+    )
     counts = {n: float(c) for n, c in loss.counts(labels).items()}
     return float(loss.total(loss.sums(predicted, labels, of, 0.2), counts)[0])
 
@@ -52,7 +54,9 @@ def random(of: AtomicBatch, seed: int) -> Properties:
     s, n = of.num_systems, of.num_atoms
     draw = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64)  # noqa: E731
     a = draw(s, 3, 3)
-    return Properties(energy=draw(s), forces=draw(n, 3), dipole=draw(s, 3), polarizability=a + a.transpose(1, 2))
+    return Properties(
+        energy=draw(s), forces=draw(n, 3), dipole=draw(s, 3), polarizability=a + a.transpose(1, 2)
+    )
 
 
 def test_energy_and_forces_count_every_label_once():
@@ -122,7 +126,10 @@ def test_the_loss_does_not_change_under_rotation(huber):
 
     def turned(p: Properties) -> Properties:
         return Properties(
-            energy=p.energy, forces=p.forces @ q.T, dipole=p.dipole @ q.T, polarizability=q @ p.polarizability @ q.T
+            energy=p.energy,
+            forces=p.forces @ q.T,
+            dipole=p.dipole @ q.T,
+            polarizability=q @ p.polarizability @ q.T,
         )
 
     before = evaluate(predicted, labels, of, huber=huber)

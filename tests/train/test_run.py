@@ -15,7 +15,7 @@ import yaml
 from ase.io import read, write
 
 from equipot import api
-from equipot.deploy.checkpoints import latest_valid, load_state
+from equipot.deploy.checkpoints import latest_valid
 from equipot.deploy.model_file import load, read_document
 from equipot.train.loop import Interrupted
 
@@ -32,7 +32,7 @@ def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], toleran
 
 
 def test_a_run_learns_and_leaves_a_model_with_its_history(settings, tmp_path):
-    settings["train"] |= {"epochs": 40, "learning_rate": 5e-3}
+    settings["train"] |= {"epochs": 25, "learning_rate": 1e-2}
     run = api.train(settings, tmp_path / "run")
     log = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
     assert log[-1]["train"]["loss"] < 0.2 * log[0]["train"]["loss"]
@@ -59,18 +59,29 @@ def test_an_interrupted_run_goes_on_bit_equal(settings, tmp_path):
     assert any("Continuing from step 17 of 48" in line for line in said)
     assert_equal(weights(whole), weights(parts))
     logs = [
-        [json.loads(x)["train"] for x in (r.folder / "log.jsonl").read_text().splitlines()][3:] for r in (whole, parts)
+        [json.loads(x)["train"] for x in (r.folder / "log.jsonl").read_text().splitlines()][3:]
+        for r in (whole, parts)
     ]
     assert logs[0] == logs[1]
     assert whole.metrics == parts.metrics
 
 
 def test_a_killed_run_goes_on_bit_equal(settings, tmp_path):
-    settings["train"] |= {"epochs": 30, "checkpoint_seconds": 0.05}
+    settings["train"] |= {"epochs": 20}
     whole = api.train(settings, tmp_path / "whole")
+    settings["train"] |= {"checkpoint_seconds": 0.3}
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "equipot", "train", str(config), "--out", str(tmp_path / "parts"), "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "equipot",
+        "train",
+        str(config),
+        "--out",
+        str(tmp_path / "parts"),
+        "--quiet",
+    ]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
     place = tmp_path / "parts" / "checkpoints"
     deadline = time.monotonic() + 120
@@ -84,7 +95,7 @@ def test_a_killed_run_goes_on_bit_equal(settings, tmp_path):
 
 
 def test_a_truncated_checkpoint_is_passed_over(settings, tmp_path):
-    settings["train"] |= {"checkpoint_seconds": 1e-6, "keep_checkpoints": 3}
+    settings["train"] |= {"epochs": 2, "checkpoint_seconds": 1e-6, "keep_checkpoints": 3}
     whole = api.train(settings, tmp_path / "run")
     (tmp_path / "run" / "model.equipot").unlink()
     newest = sorted((tmp_path / "run" / "checkpoints").glob("*.safetensors"))[-1]
@@ -101,7 +112,16 @@ def test_two_processes_equal_one(settings, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(settings))
     command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "equipot"),
+        *(
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            "-m",
+            "equipot",
+        ),
         *("train", str(config), "--out", str(tmp_path / "two"), "--quiet"),
     ]
     done = subprocess.run(
@@ -172,3 +192,26 @@ def test_stress_is_trained_when_the_file_has_it(tmp_path):
     run = api.train(settings, tmp_path / "run")
     assert run.metrics["valid"]["stress"]["count"] == 2 * 9
     assert Path(run.folder / "config.yaml").read_text().count("stress: true") == 1
+
+
+def test_frames_with_overlapping_atoms_are_left_out_and_kept_in_a_file(settings, water_file, tmp_path):
+    frames = read(water_file, ":")
+    frames[0].positions[1] = frames[0].positions[0] + 0.05
+    write(tmp_path / "broken.xyz", frames, format="extxyz")
+    settings["data"] |= {
+        "train": str(tmp_path / "broken.xyz"),
+        "split": {"by": "index", "valid": "30:36", "test": "36:40"},
+    }
+    said: list[str] = []
+    run = api.train(settings, tmp_path / "run", say=said.append)
+    assert any("1 training frames with atoms on top of each other" in line for line in said)
+    assert len(read(run.folder / "excluded.xyz", ":")) == 1
+    assert len(run.splits.train) == 29
+
+
+def test_a_force_limit_leaves_frames_out(settings, tmp_path):
+    settings["data"]["max_force"] = 3.0
+    run = api.train(settings, tmp_path / "run")
+    assert all(np.abs(f.labels["forces"]).max() <= 3.0 for f in run.splits.train)
+    assert all(np.abs(f.labels["forces"]).max() > 3.0 for f in run.splits.excluded)
+    assert run.splits.excluded

@@ -10,6 +10,7 @@ from equipot import api
 from equipot.cli.options import AsJson, Out, Overrides, Quiet
 from equipot.cli.screen import Failed, as_json, errors_table, out, progress, say
 from equipot.evaluate.report import write_report
+from equipot.train.distributed import leads
 from equipot.train.loop import Interrupted
 
 
@@ -35,7 +36,7 @@ def train(
         say(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
         return
     target = folder or api.default_folder(config)
-    silent = quiet or json_
+    silent = quiet or json_ or not leads()
     say(
         f'Python: equipot.train("{source}", out="{target}", assignments={list(overrides or [])!r})',
         quiet=silent,
@@ -48,6 +49,8 @@ def train(
             f"Stopped at a safe point. To go on: equipot train {source} {' '.join(overrides or [])} --out {target}"
         )
         raise Failed(130) from None
+    if not run.leads:
+        return
     report = write_report(target)
     if json_:
         as_json({"model": str(run.model), "report": str(report), "metrics": run.metrics})

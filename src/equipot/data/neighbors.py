@@ -8,6 +8,7 @@ from vesin import NeighborList
 
 #: Å; two atoms nearer than this have no direction between them
 COINCIDENT = 1e-4
+_FARTHEST = 1e4  # cutoffs between two atoms; a grid of cells over such a distance overflows in the search
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,6 +97,12 @@ def _check(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: flo
     broken = np.flatnonzero(~np.isfinite(positions).all(axis=1))
     if len(broken):
         raise ValueError(f"position of atom {broken[0]} is not a finite number: {positions[broken[0]]}.")
+    spread = np.ptp(positions, axis=0).max(initial=0.0)
+    if not pbc.all() and spread > _FARTHEST * cutoff:
+        atom = int(np.abs(positions - np.median(positions, axis=0)).max(axis=1).argmax())
+        raise ValueError(
+            f"atom {atom} is {spread:.1e} Å away from the others: {positions[atom]}. Such a structure is broken."
+        )
     if not np.isfinite(cell).all():
         raise ValueError(f"cell is not finite: {cell.tolist()}.")
     periodic = cell[pbc]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from equipot.data import checks
 from equipot.data.config import DataConfig, share
 from equipot.data.frame import Frame
 from equipot.data.read import Frames, read
@@ -22,6 +23,7 @@ class Splits:
     test: Sequence[Frame]
     isolated: Sequence[Frame]
     files: tuple[Path, ...]
+    excluded: Sequence[Frame]  # of the training set, with the reason in the notes
     notes: tuple[str, ...]
 
     def parts(self) -> dict[str, Sequence[Frame]]:
@@ -38,6 +40,7 @@ def load(config: DataConfig, targets: TargetsConfig) -> Splits:
     main = _read(config, config.train, targets)
     names = targets.names()
     main.require(names, everywhere=config.required is True)
+    _refuse_ambiguous(main)
     if not isinstance(config.required, bool):
         main.require(config.required, everywhere=True)
     others = {
@@ -50,8 +53,12 @@ def load(config: DataConfig, targets: TargetsConfig) -> Splits:
     parts = {name: [frames[i] for i in getattr(split, name)] for name in ("train", "valid", "test")}
     parts |= {name: list(found.structures) for name, found in others.items()}
     notes = [n for found in (main, *others.values()) for n in found.notes]
-    parts["train"], dropped = _below(parts["train"], config.max_force)
-    notes += dropped
+    parts["train"], excluded = checks.without_overlaps(parts["train"])
+    parts["train"], large = _below(parts["train"], config.max_force)
+    if excluded:
+        notes.append(f"{len(excluded)} training frames with atoms on top of each other are left out.")
+    if large:
+        notes.append(f"data.max_force={config.max_force:g}: {len(large)} training frames are left out.")
     for name in ("valid", "test"):
         both = shared(parts["train"], parts[name])
         if both:
@@ -71,6 +78,7 @@ def load(config: DataConfig, targets: TargetsConfig) -> Splits:
         test=parts["test"],
         isolated=isolated,
         files=tuple(files),
+        excluded=[*excluded, *large],
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -84,6 +92,14 @@ def _read(config: DataConfig, path: Path, targets: TargetsConfig) -> Frames:
         symmetrize=config.symmetrize,
         tensors=targets.shapes(),
     )
+
+
+def _refuse_ambiguous(frames: Frames) -> None:
+    """Stop at what the data doctor calls an error in the labels: units that cannot be what they are taken for."""
+    findings = [*checks.check_units(frames), *checks.check_polarizability(frames)]
+    errors = [f.text() for f in findings if f.level == "error"]
+    if errors:
+        raise ValueError("\n".join(errors))
 
 
 def _divide(config: DataConfig, frames: Sequence[Frame]) -> Split:
@@ -105,11 +121,14 @@ def _divide(config: DataConfig, frames: Sequence[Frame]) -> Split:
     return random_split(total, valid, test, split.seed)
 
 
-def _below(frames: list[Frame], max_force: float | None) -> tuple[list[Frame], list[str]]:
-    """Leave out the frames with a larger force, and say so."""
-    if max_force is None:
-        return frames, []
-    large = [f for f in frames if "forces" in f.labels and np.abs(f.labels["forces"]).max() > max_force]
-    kept = [f for f in frames if not any(f is g for g in large)]
-    note = f"data.max_force={max_force:g}: {len(large)} training frames are left out."
-    return kept, [note] if large else []
+def _below(frames: list[Frame], max_force: float | None) -> tuple[list[Frame], list[Frame]]:
+    """Frames without a larger force component, and the others."""
+
+    def is_large(f: Frame) -> bool:
+        return (
+            max_force is not None
+            and "forces" in f.labels
+            and bool(np.abs(f.labels["forces"]).max() > max_force)
+        )
+
+    return [f for f in frames if not is_large(f)], [f for f in frames if is_large(f)]

@@ -5,6 +5,7 @@ every function here is the identity.
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,11 @@ class Process:
             dist.destroy_process_group()
 
 
+def leads() -> bool:
+    """Whether this process speaks, before any group is joined."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def join(device: str) -> Process:
     """Join the group that torchrun describes in the environment, or be alone."""
     use_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
@@ -66,4 +72,6 @@ def join(device: str) -> Process:
     chosen = torch.device("cuda", local) if use_cuda else torch.device("cpu")
     if not dist.is_initialized():
         dist.init_process_group("nccl" if use_cuda else "gloo")
+        # weights of one row: a matter of layout, not of numbers
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     return Process(rank=dist.get_rank(), world=world, device=chosen)

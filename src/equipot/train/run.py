@@ -16,6 +16,7 @@ from equipot.config import parse, read_yaml
 from equipot.data.collate import Graph, collate, graph
 from equipot.data.frame import Frame
 from equipot.data.statistics import measure
+from equipot.data.write import write
 from equipot.deploy.checkpoints import latest_valid, load_state, save_state
 from equipot.deploy.document import DataFile, ModelDocument, Provenance, versions
 from equipot.deploy.model_file import describe, save
@@ -40,6 +41,7 @@ class Run:
     model: Path
     splits: Splits
     metrics: dict[str, Any]
+    leads: bool = True  # of several processes, only one speaks and writes
 
 
 def train(config: RunConfig, folder: Path, *, observe: Observer, say: Say) -> Run:
@@ -57,9 +59,14 @@ def _train(config: RunConfig, folder: Path, process: Process, observe: Observer,
     splits = load(config.data, config.targets)
     config = resolved(config, splits)
     _claim(folder, config, process)
-    statistics = measure([*splits.train, *splits.isolated], config.model.cutoff, config.targets)
+    statistics = measure(
+        [*splits.train, *splits.isolated], config.model.cutoff, config.targets, config.data.reference_energies
+    )
     for note in splits.notes:
         say(note)
+    if splits.excluded and process.leads:
+        write(folder / "excluded.xyz", splits.excluded)
+        say(f"The frames that are left out are in {folder / 'excluded.xyz'}.")
     graphs = {
         name: [graph(f, config.model.cutoff) for f in frames] for name, frames in splits.parts().items()
     }
@@ -157,7 +164,7 @@ def _finish(
         document = _document(trainer, config, splits, metrics)
         save(model, trainer.potential, document)
     process.barrier()
-    return Run(folder, model, splits, metrics)
+    return Run(folder, model, splits, metrics, leads=process.leads)
 
 
 def _document(trainer: Trainer, config: RunConfig, splits: Splits, metrics: dict[str, Any]) -> ModelDocument:
