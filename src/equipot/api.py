@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from equipot.config import override, parse, read_yaml
-from equipot.data.collate import graph
+from equipot.data.collate import graph, refuse_unknown
 from equipot.data.doctor import inspect
 from equipot.data.frame import Frame
+from equipot.data.labels import tabulate
 from equipot.data.read import Frames, read
+from equipot.data.sources import open_source
+from equipot.deploy import fingerprints
 from equipot.deploy.document import ModelDocument, Proof
 from equipot.deploy.model_file import load as load_model_file
+from equipot.deploy.model_file import save as save_model_file
 from equipot.deploy.model_file import with_proofs
 from equipot.engines.ase import Calculator
 from equipot.engines.displacements import slopes
@@ -46,6 +51,8 @@ __all__ = [
     "train",
 ]
 
+PLACES = ("positions", "numbers")  # what a file must have, whatever its labels
+
 
 class Model:
     """A trained potential and the file that it came from."""
@@ -57,23 +64,47 @@ class Model:
         """An ASE calculator: energy, forces, stress, dipole, charges, and `polarizability` in results."""
         return Calculator(self.potential, **options)
 
-    def evaluate(self, data: str | Path | Frames, **reading: Any) -> dict[str, Comparison]:
-        """Compare with the labels of a file."""
-        frames = data if isinstance(data, Frames) else read(data, **self._reading(reading))
+    def __repr__(self) -> str:
+        elements = " ".join(chemical_symbols[z] for z in self.potential.elements)
+        name, targets = self.document.potential.model.name, ", ".join(self.potential.targets)
+        return f"Model({str(self.path)!r}: {name} of {targets} for {elements})"
+
+    def evaluate(
+        self,
+        data: str | Path | Frames,
+        keys: Mapping[str, str | None] | None = None,
+        units: Mapping[str, str] | None = None,
+    ) -> dict[str, Comparison]:
+        """Compare with the labels of a file, those of its targets that the file has.
+
+        Args:
+            data: structures with labels.
+            keys: property -> name in the file, on top of those of the training.
+            units: property -> unit of the file, likewise.
+        """
+        frames = data if isinstance(data, Frames) else read(data, **self.reading(data, keys, units))
         graphs = [graph(f, self.potential.cutoff) for f in frames.structures]
-        names = [n for n in self.potential.config.targets.names() if frames.count(n)]
+        names = [n for n in self.names if frames.count(n)]
         if not names:
-            wanted = ", ".join(self.potential.config.targets.names())
             raise ValueError(
-                f"{frames.path}: no label that this model predicts ({wanted}). See `equipot inspect`."
+                f"{frames.path}: no label that this model predicts ({', '.join(self.names)}). See `equipot inspect`."
             )
         return evaluate(self.potential, graphs, names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Labels that it can be compared with."""
+        return self.potential.config.targets.names()
 
     def verify(
         self, frames: Sequence[Frame] | None = None, *, quick: bool = False, store: bool = True
     ) -> tuple[Proof, ...]:
-        """Prove symmetries, derivatives, smoothness and conservation; the sheet goes into the model file."""
-        proofs = verify(self.potential, frames, quick=quick)
+        """Prove symmetries, derivatives, smoothness and conservation; the sheet goes into the model file.
+
+        Without `frames` the structures of the training set that the file carries are taken.
+        """
+        own = fingerprints.structures(self.potential, self.document.fingerprints, str(self.path))
+        proofs = verify(self.potential, own if frames is None else frames, quick=quick)
         if store:
             with_proofs(self.path, proofs)
             self.document = self.document.model_copy(update={"proofs": proofs})
@@ -83,12 +114,38 @@ class Model:
         """A float64 copy of the potential, for Hessians and proofs."""
         return copy.deepcopy(self.potential).double()
 
-    def _reading(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Keys and units as in training, unless said otherwise."""
+    def save(self, path: str | Path) -> Path:
+        """Write the model with its document to a file, atomically, and only if it loads with the same numbers."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_model_file(path, self.potential, self.document)
+        return path
+
+    def reading(
+        self,
+        path: str | Path,
+        keys: Mapping[str, str | None] | None = None,
+        units: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Options of `read` for a file of labels: those of the training, and on top what is given.
+
+        Names that the training used and this file does not have are left out, so that a file with some of the
+        labels can be compared with.
+        """
         data = self.document.run.get("data")
-        known = ("keys", "units", "components", "symmetrize")
-        stored = {k: v for k, v in data.items() if k in known and v} if isinstance(data, dict) else {}
-        return {**stored, **{k: v for k, v in given.items() if v}}
+        stored: dict[str, Any] = data if isinstance(data, dict) else {}
+        used: dict[str, str | None] = dict(stored.get("keys") or {})
+        places = {n: k for n, k in used.items() if n in PLACES and k is not None}
+        there = {*tabulate(open_source(path, places)), None, *places.values()}
+        tensors = self.potential.config.targets.shapes()
+        chosen = {**{n: k for n, k in used.items() if k in there}, **(keys or {})}
+        return {
+            "keys": chosen,
+            "units": {**(stored.get("units") or {}), **(units or {})},
+            "components": stored.get("components") or {},
+            "symmetrize": stored.get("symmetrize") or (),
+            "tensors": {n: shape for n, shape in tensors.items() if chosen.get(n, n) in there or n in chosen},
+        }
 
 
 def load(path: str | Path, device: str = "cpu") -> Model:
@@ -140,7 +197,9 @@ def md(
     """Molecular dynamics on ASE; the folder holds trajectories with dipoles and polarizabilities, and restarts."""
     model = model if isinstance(model, Model) else load(model)
     if isinstance(start, str | Path):
-        start = read(start)[-1].atoms()
+        frame = read(start)[-1]
+        refuse_unknown(frame, model.potential.elements)
+        start = frame.atoms()
     chosen = settings if isinstance(settings, Dynamics) else parse(Dynamics, dict(settings or {}), "dynamics")
     return run_dynamics(
         model.potential, start, chosen, Path(out), progress=lambda s, t: observe(s, t, ""), say=say

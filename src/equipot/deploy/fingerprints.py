@@ -50,6 +50,13 @@ def built(potential: Potential, count: int = 3) -> list[Frame]:
     return frames
 
 
+def structures(potential: Potential, stored: Sequence[Fingerprint], where: str) -> list[Frame]:
+    """The stored frames that came from data; a built cluster is no structure that dynamics may start from."""
+    clusters = {frame.num_atoms: frame.positions for frame in built(potential)}
+    frames = [_frame(fingerprint, where, index) for index, fingerprint in enumerate(stored)]
+    return [f for f in frames if not np.array_equal(f.positions, clusters.get(f.num_atoms))]
+
+
 def fingerprint(potential: Potential, frame: Frame) -> Fingerprint:
     """The frame with what the model says of it now."""
     vectors = [tuple(map(float, row)) for row in frame.positions]

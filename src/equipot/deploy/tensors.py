@@ -89,7 +89,9 @@ def read_header(path: str | Path, kind: str) -> Header:
     """Header of a file of that kind, checked against the size of the file; no tensor is read."""
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"{path}: no such file.")
+        inside = path / "model.equipot"
+        hint = f" Did you mean {inside}?" if inside.is_file() else " Expected a file NAME.equipot."
+        raise ValueError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}.{hint}")
     size = path.stat().st_size
     with path.open("rb") as file:
         raw = _raw_header(path, file.read(512), size)
