@@ -215,3 +215,22 @@ def test_a_force_limit_leaves_frames_out(settings, tmp_path):
     assert all(np.abs(f.labels["forces"]).max() <= 3.0 for f in run.splits.train)
     assert all(np.abs(f.labels["forces"]).max() > 3.0 for f in run.splits.excluded)
     assert run.splits.excluded
+
+
+def test_a_mistake_leaves_no_folder_behind_so_that_it_can_be_mended(settings, tmp_path):
+    """A claimed folder would refuse the corrected configuration as that of another run."""
+    folder = tmp_path / "run"
+    settings["targets"] = {"energy": {}, "dipole": {}}
+    with pytest.raises(ValueError, match=r"frame \d+: no total charge.*\nPaste targets\.total_charge=0"):
+        api.train(settings, folder)
+    assert not folder.exists()
+
+
+def test_an_element_that_only_the_validation_set_has_is_refused_before_the_first_step(
+    settings, water_file, tmp_path
+):
+    other = tmp_path / "valid.xyz"
+    other.write_text("1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-1.0 charge=1\nCl 0 0 0 0 0 0\n")
+    settings["data"] = {"train": str(water_file), "valid": str(other)}
+    with pytest.raises(ValueError, match=r"valid\.xyz, frame 0: no parameters for Cl"):
+        api.train(settings, tmp_path / "run")

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +12,10 @@ import torch
 import yaml
 
 from equipot.config import parse, read_yaml
-from equipot.data.collate import Graph, collate, graph
-from equipot.data.frame import Frame
+from equipot.data.collate import Graph, collate, graph, refuse_unknown
 from equipot.data.statistics import measure
 from equipot.data.write import write
+from equipot.deploy.atomic import write_atomically
 from equipot.deploy.checkpoints import latest_valid, load_state, save_state
 from equipot.deploy.document import DataFile, ModelDocument, Provenance, versions
 from equipot.deploy.model_file import describe, save
@@ -58,21 +57,23 @@ def train(config: RunConfig, folder: Path, *, observe: Observer, say: Say) -> Ru
 def _train(config: RunConfig, folder: Path, process: Process, observe: Observer, say: Say) -> Run:
     splits = load(config.data, config.targets)
     config = resolved(config, splits)
-    _claim(folder, config, process)
+    _refuse_other(folder, config)
     statistics = measure(
         [*splits.train, *splits.isolated], config.model.cutoff, config.targets, config.data.reference_energies
     )
+    _refuse_unfit(splits, config, statistics)
     for note in splits.notes:
         say(note)
-    if splits.excluded and process.leads:
-        write(folder / "excluded.xyz", splits.excluded)
-        say(f"The frames that are left out are in {folder / 'excluded.xyz'}.")
     graphs = {
         name: [graph(f, config.model.cutoff) for f in frames] for name, frames in splits.parts().items()
     }
     names = config.targets.names()
     potential = build(config, statistics, graphs["train"], process.device)
     trainer = _trainer(potential, graphs, names, config, folder, process, say)
+    _claim(folder, config, process)
+    if splits.excluded and process.leads:
+        write(folder / "excluded.xyz", splits.excluded)
+        say(f"The frames that are left out are in {folder / 'excluded.xyz'}.")
     if not trainer.finished:
         trainer.run(observe, _logger(folder, process), lambda t: _checkpoint(t, config, splits, folder))
     return _finish(trainer, config, folder, splits, graphs, names, process, say)
@@ -121,7 +122,10 @@ def _trainer(
     trainer.load(tensors, record)
     if process.leads:
         _rewind(folder / "log.jsonl", trainer.step)
-    say(f"Continuing from step {trainer.step} of {settled.num_steps} ({path}).")
+    if trainer.finished:
+        say(f"{folder}: this training is finished; its errors are measured again.")
+    else:
+        say(f"Continuing from step {trainer.step} of {settled.num_steps} ({path}).")
     return trainer
 
 
@@ -196,28 +200,45 @@ def _rewind(log: Path, step: int) -> None:
         )
 
 
-def _smallest(frames: Sequence[Frame]) -> list[Frame]:
-    return sorted(frames, key=lambda f: f.num_atoms)[:3]
+def _refuse_unfit(splits: Splits, config: RunConfig, statistics: Statistics) -> None:
+    """Frames that a model of these elements and targets could not evaluate, found before the first step."""
+    targets, total = config.targets, config.targets.total_charge
+    charged = targets.charges is not None or (targets.dipole is not None and targets.dipole.form != "atomic")
+    for frame in (f for frames in splits.parts().values() for f in frames):
+        refuse_unknown(frame, statistics.elements)
+        if charged and total == "frame" and frame.charge is None:
+            raise ValueError(
+                f"{frame.where}: no total charge, which the targets charges and dipole need.\n"
+                "Paste targets.total_charge=0 if all systems are neutral, write charge=... with every frame, or name"
+                " the entry that holds it by data.keys.charge=NAME."
+            )
+        if charged and total != "frame" and frame.charge not in (None, total):
+            raise ValueError(
+                f"{frame.where}: total charge {frame.charge:g}, but targets.total_charge={total:g} declares"
+                " another for all systems. Leave the key out: every frame then says its own."
+            )
+
+
+def _refuse_other(folder: Path, config: RunConfig) -> None:
+    """Make sure that a run that is in the folder is this one."""
+    path = folder / "config.yaml"
+    if not path.exists():
+        return
+    different = _differences(read_yaml(path), config.model_dump(mode="json"))
+    if different:
+        listing = "\n".join(f"  {key}: {a!r} there, {b!r} now" for key, a, b in different[:12])
+        raise ValueError(
+            f"{folder}: holds a run with another configuration:\n{listing}\n"
+            "Choose another folder with --out, or remove this one."
+        )
 
 
 def _claim(folder: Path, config: RunConfig, process: Process) -> None:
-    """Make the folder ours, or make sure that the run in it is this one."""
-    path = folder / "config.yaml"
-    values = config.model_dump(mode="json")
-    if path.exists():
-        stored = read_yaml(path)
-        different = _differences(stored, values)
-        if different:
-            listing = "\n".join(f"  {key}: {a!r} there, {b!r} now" for key, a, b in different[:12])
-            raise ValueError(
-                f"{folder}: holds a run with another configuration:\n{listing}\n"
-                "Choose another folder with --out, or remove this one."
-            )
-    elif process.leads:
+    """Make the folder ours. It happens when nothing is left to refuse: a mistake leaves no folder behind."""
+    if process.leads:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        os.replace(temporary, path)
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        write_atomically(folder / "config.yaml", text.encode())
     process.barrier()
 
 
