@@ -21,6 +21,7 @@ from equipot.tensor.irreps import SCALAR, Irreps
 
 DERIVED = ("atomic_energies", "forces", "stress")  # what comes with an energy and has no head
 
+
 class PotentialConfig(Config):
     """Everything that, with the statistics of the training set, determines a potential."""
 
