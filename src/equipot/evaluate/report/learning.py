@@ -1,5 +1,6 @@
 """How the training went."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,9 +48,9 @@ def _loss(log: Sequence[Record]) -> Drawing:
         )
     rate = {"x": data["time (s)"], "y": data["learning rate"], "line": {"color": GREY}, "showlegend": False}
     plot.add_scatter(**rate, name="learning rate", row=2, col=1)
-    plot.update_yaxes(title_text="loss", type="log", dtick=1, row=1, col=1)
+    losses = [value for name in data if "loss" in name for value in data[name]]
+    plot.update_yaxes(title_text="loss", row=1, col=1, **_scale(losses))
     plot.update_yaxes(title_text="learning<br>rate", rangemode="tozero", row=2, col=1)
-    plot.update_yaxes(tickformat="~g", row=1, col=1)
     caption = (
         "Loss, its parts by target, and the learning rate. Training is the mean since the last validation."
     )
@@ -73,12 +74,21 @@ def _errors(log: Sequence[Record]) -> Drawing:
             row=k + 1,
             col=1,
         )
-        plot.update_yaxes(title_text=f"{name}<br>{readable.unit}", type="log", row=k + 1, col=1)
-    plot.update_yaxes(dtick="D2", tickformat="~g", tickfont={"size": 11})
+        plot.update_yaxes(title_text=f"{name}<br>{readable.unit}", row=k + 1, col=1, **_scale(data[column]))
+    plot.update_yaxes(tickfont={"size": 11})
     caption = "Mean absolute error on the validation set, of the averaged weights where there are any."
     return Drawing(
         name="validation", caption=caption, plot=_switched(plot, log, max(510, 120 * len(names))), data=data
     )
+
+
+def _scale(values: Sequence[float | None]) -> dict[str, Any]:
+    """Logarithmic where values span enough for ticks at 1, 2, 5; at powers of ten where they span decades."""
+    shown = [v for v in values if v is not None and math.isfinite(v) and v > 0]
+    span = max(shown) / min(shown) if shown else 1.0
+    if span < 5:
+        return {"type": "linear", "nticks": 5, "tickformat": "~g"}
+    return {"type": "log", "dtick": 1 if span > 300 else "D2", "tickformat": "~g"}
 
 
 def _axes(log: Sequence[Record]) -> dict[str, list]:

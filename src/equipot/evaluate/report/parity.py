@@ -42,7 +42,7 @@ def _errors(evaluations: Mapping[str, Evaluation]) -> str:
                     name,
                     *_pair(comparison.errors, readable.factor),
                     readable.unit,
-                    f"{r_squared(comparison):.4f}",
+                    _r_squared(comparison),
                     "" if relative is None else f"{number(100 * relative, 2)} %",
                     f"{comparison.errors.count:,}",
                 )
@@ -85,6 +85,11 @@ def _pair(errors: Errors, factor: float) -> tuple[str, str]:
     return number(errors.mae * factor), number(errors.rmse * factor)
 
 
+def _r_squared(comparison: Comparison) -> str:
+    value = r_squared(comparison)
+    return "not defined" if np.isnan(value) else f"{value:.4f}"
+
+
 def _plot(name: str, comparison: Comparison, part: str) -> Drawing:
     axes, readable = of_values(comparison.unit), of_errors(comparison.unit)
     size = comparison.label.shape[1]
@@ -105,7 +110,7 @@ def _plot(name: str, comparison: Comparison, part: str) -> Drawing:
         f"MAE {number(comparison.errors.mae * readable.factor)} {readable.unit}",
         f"RMSE {number(comparison.errors.rmse * readable.factor)} {readable.unit}",
     ]
-    _legend_of_errors(plot, [*lines, f"R² {r_squared(comparison):.4f}"])
+    _legend_of_errors(plot, [*lines, f"R² {_r_squared(comparison)}"])
     plot.update_layout(xaxis_title=f"label / {axes.unit}", yaxis_title=f"predicted / {axes.unit}")
     few = (
         ""

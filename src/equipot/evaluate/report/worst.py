@@ -27,7 +27,8 @@ def section(material: Material) -> Section | None:
         return None
     target = "forces" if "forces" in material.judged else next(iter(material.judged))
     errors = {name: per_frame(c, len(frames)) for name, c in material.judged.items()}
-    order = np.argsort(-np.nan_to_num(errors[target], nan=-1.0))[:LISTED]
+    known = np.flatnonzero(np.isfinite(errors[target]))
+    order = known[np.argsort(-errors[target][known])][:LISTED]
     words = f"By RMS error of {target} within the frame, {material.part} set."
     parts = [paragraph(words, "note"), _table(material, errors, order, frames)]
     small = [int(k) for k in order if frames[k].num_atoms <= MOST_ATOMS][:SHOWN]
@@ -53,19 +54,16 @@ def _table(
     for rank, k in enumerate(order.tolist(), 1):
         where = frames[k].where if several else f"{frames[k].index}"
         values = [number(float(errors[n][k]) * units[n].factor) for n in errors]
-        rows.append((rank, where, frames[k].formula, *values, _worst_atom(material.judged.get("forces"), k)))
-    columns = (
-        "",
-        "frame in the file",
-        "formula",
-        *(f"{n} / {units[n].unit}" for n in errors),
-        "atom most wrong in force",
-    )
-    return table(columns, rows, words=(1, 2, len(columns) - 1))
+        atom = [_worst_atom(material.judged["forces"], k)] if "forces" in material.judged else []
+        rows.append((rank, where, frames[k].formula, *values, *atom))
+    columns = ["", "frame in the file", "formula", *(f"{n} / {units[n].unit}" for n in errors)]
+    if "forces" not in material.judged:
+        return table(columns, rows, words=(1, 2))
+    return table([*columns, "atom most wrong in force"], rows, words=(1, 2, len(columns)))
 
 
-def _worst_atom(forces: Comparison | None, frame: int) -> str:
-    if forces is None or forces.element is None:
+def _worst_atom(forces: Comparison, frame: int) -> str:
+    if forces.element is None:
         return ""
     rows = np.flatnonzero(forces.frame == frame)
     if not len(rows):
