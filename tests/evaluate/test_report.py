@@ -9,9 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from equipot import api
 from equipot.config import read_yaml
 from equipot.data.frame import Frame
+from equipot.data.statistics import measure
 from equipot.deploy.document import Proof
+from equipot.deploy.model_file import describe, save
 from equipot.evaluate.metrics import Comparison
 from equipot.evaluate.readable import duration, number
 from equipot.evaluate.report import verdict, write_report
@@ -20,6 +23,8 @@ from equipot.evaluate.report.page import Drawing, Section, csv, drawings, page
 from equipot.evaluate.report.physics import stretchable
 from equipot.evaluate.report.relative import above_references, r_squared, relative_error
 from equipot.evaluate.report.worst import bonds, per_frame
+from equipot.potential import Potential, PotentialConfig
+from equipot.train.dataset import load as load_data
 from evaluate import reported
 
 
@@ -40,12 +45,14 @@ def comparison(label, predicted, frame=None, **changes):
     return Comparison(label=label, predicted=predicted, frame=frame, **values)
 
 
+def sections(text: str) -> str:
+    return " ".join(re.findall(r'<section id="(\w+)">', text))
+
+
 def test_a_report_has_every_section_that_there_is_material_for(run, tmp_path):
     path = write_report(run, dynamics=reported.dynamics(tmp_path / "md"))
     text = path.read_text(encoding="utf-8")
-    found = re.findall(r'<section id="(\w+)">', text)
-    expected = "verdict provenance data learning parity worst proofs physics dynamics cost use"
-    assert found == expected.split()
+    assert sections(text) == "verdict provenance data learning parity worst proofs physics dynamics cost use"
     assert path == run / "report.html" and path.stat().st_size < 12e6
     document = text.replace(re.search(r"<script>.*?</script>", text, re.DOTALL).group(), "")
     assert "://" not in re.sub(r"<pre>.*?</pre>", "", document, flags=re.DOTALL)
@@ -78,6 +85,24 @@ def test_without_its_data_a_report_says_so_and_shows_the_rest(run, tmp_path, mon
         "cost",
         "use",
     ]
+
+
+def test_a_model_without_energy_and_without_a_test_set_is_reported_too(run, tmp_path):
+    data = read_yaml(run / "config.yaml")["data"]["train"]
+    settings = {
+        "data": {"train": data, "valid": 6},
+        "model": {"name": "schnet", "channels": 4, "num_layers": 1, "num_radial": 4, "cutoff": 3.0},
+        "targets": {"energy": None, "dipole": {}, "total_charge": 0},
+    }
+    config = api.run_config(settings)
+    frames = load_data(config.data, config.targets).train
+    statistics = measure(frames, config.model.cutoff, config.targets)
+    potential = Potential(PotentialConfig(model=config.model, targets=config.targets), statistics)
+    document = describe(potential, frames, run=config.model_dump(mode="json"))
+    save(tmp_path / "model.equipot", potential, document)
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    assert sections(text) == "verdict provenance data parity worst proofs cost use"
+    assert "there is no test set" in text and "equipot md" not in text and "most wrong in force" not in text
 
 
 def test_data_that_changed_since_the_training_is_named(run, tmp_path):

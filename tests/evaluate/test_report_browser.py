@@ -24,6 +24,14 @@ const done = arguments[0];
 Promise.all([...document.querySelectorAll("a[data-csv]")].map(
   async (a) => [a.download, await (await fetch(a.href)).text()])).then(done, (e) => done(String(e)));
 """
+_PRESS_STEPS = """
+const place = document.querySelector("[data-plot=loss]");
+const button = [...place.querySelectorAll(".updatemenu-button")].find((b) => b.textContent === "steps");
+button.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+"""
+_LAST_STEPS = """
+return [...document.querySelector("[data-plot=loss]").data].map((trace) => Number([...trace.x].at(-1)));
+"""
 _OVERFLOW = "return document.documentElement.scrollWidth - window.innerWidth"
 
 
@@ -65,6 +73,18 @@ def test_every_link_gives_the_data_of_its_figure(report, browser):
         assert name.endswith(".csv") and len(rows) >= 3, name
         assert "," in header and any(c.isdigit() for c in rows[0]), (name, header)
     assert files["parity-forces.csv"].startswith("frame,element,label (eV/Å),predicted (eV/Å)\n")
+
+
+@pytest.mark.browser
+def test_learning_curves_run_over_steps_at_a_touch(report, browser):
+    browser.get(report.as_uri())
+    wait_until_drawn(browser)
+    browser.execute_script(_PRESS_STEPS)
+    end = time.monotonic() + 10
+    while len(found := set(browser.execute_script(_LAST_STEPS))) > 1 or found == {0.0} or min(found) < 10:
+        assert time.monotonic() < end, found
+        time.sleep(0.1)
+    assert found == {21.0}
 
 
 @pytest.mark.browser
