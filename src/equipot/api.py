@@ -22,7 +22,6 @@ from equipot.deploy.model_file import load as load_model_file
 from equipot.deploy.model_file import save as save_model_file
 from equipot.deploy.model_file import with_proofs
 from equipot.engines.ase import Calculator
-from equipot.engines.displacements import slopes
 from equipot.engines.dynamics import run_dynamics
 from equipot.engines.relax import relax
 from equipot.engines.settings import Dynamics
@@ -30,6 +29,7 @@ from equipot.evaluate.metrics import Comparison, evaluate
 from equipot.evaluate.proofs import verify
 from equipot.potential import Potential
 from equipot.spectra.checks import KINDS
+from equipot.spectra.displacements import slopes
 from equipot.spectra.harmonic import Harmonic
 from equipot.spectra.harmonic import harmonic as normal_modes
 from equipot.spectra.spectrum import spectrum
@@ -217,7 +217,7 @@ def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:
         minimum.positions,
         minimum.get_masses(),
         rotations=not minimum.pbc.any(),
-        source=str(model.path),
+        source=model.path.name,
     )
 
 

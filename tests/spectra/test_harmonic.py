@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 from engines.tiny import potential
 from equipot import units
 from equipot.engines.ase import Calculator as EngineCalculator
-from equipot.engines.displacements import slopes
 from equipot.spectra.derivatives import Response, central_differences
+from equipot.spectra.displacements import slopes
 from equipot.spectra.harmonic import WAVENUMBER, harmonic, harmonic_of
 from equipot.spectra.infrared import KM_MOL_DEBYE
 from spectra import bent

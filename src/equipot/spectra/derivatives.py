@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -22,33 +21,13 @@ class Response:
     polarizability: Float[np.ndarray, "3 3"] | None = None  # Å³
 
 
-@runtime_checkable
-class AnyDerivatives(Protocol):
-    """First derivatives of forces, dipole and polarizability by the positions r_ib, whoever made them.
-
-    The index of the property comes first: Z_{i,ab} = ∂M_a/∂r_ib. Others store the transpose, and Z
-    is in general not symmetric.
-    """
-
-    @property
-    def hessian(self) -> np.ndarray:
-        """[atoms, 3, atoms, 3], eV/Å²."""
-        ...
-
-    @property
-    def dipole(self) -> np.ndarray | None:
-        """[atoms, 3, 3], e."""
-        ...
-
-    @property
-    def polarizability(self) -> np.ndarray | None:
-        """[atoms, 3, 3, 3], Å², ∂α_ab/∂r_ic as [i, a, b, c]."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Derivatives:
-    """What `central_differences` returns: see `AnyDerivatives`."""
+    """First derivatives of forces, dipole and polarizability by the positions r_ib.
+
+    The index of the property comes first: Z_{i,ab} = ∂M_a/∂r_ib. Others store the transpose, and Z is in general
+    not symmetric. None where a property is not known.
+    """
 
     hessian: Float[np.ndarray, "atoms 3 atoms 3"]  # eV/Å²
     dipole: Float[np.ndarray, "atoms 3 3"] | None = None  # e
@@ -81,7 +60,7 @@ def central_differences(
 
     forces, dipole, polarizability = (slopes(name) for name in _WANTED)
     assert forces is not None
-    hessian = _symmetrized(-forces.reshape(3 * atoms, 3 * atoms))
+    hessian = symmetrized(-forces.reshape(3 * atoms, 3 * atoms))
     return Derivatives(
         hessian=hessian.reshape(atoms, 3, atoms, 3),
         dipole=None if dipole is None else np.moveaxis(dipole.reshape(atoms, 3, 3), 1, -1),
@@ -118,12 +97,16 @@ def ase_response(atoms: Atoms) -> Callable[[np.ndarray], Response]:
     return response
 
 
-def _symmetrized(hessian: np.ndarray) -> np.ndarray:
+def symmetrized(
+    hessian: Float[np.ndarray, "coordinates coordinates"],
+) -> Float[np.ndarray, "coordinates coordinates"]:
+    """The symmetric part; an asymmetry above 1e-4 of the largest element is refused."""
     largest = np.abs(hessian).max()
     asymmetry = np.abs(hessian - hessian.T).max() / largest if largest > 0 else 0.0
-    if asymmetry > _ASYMMETRY:
+    if not asymmetry <= _ASYMMETRY:
         raise ValueError(
             f"the Hessian is asymmetric: {asymmetry:.1e} of its largest element, expected below "
-            f"{_ASYMMETRY:.0e}. Forces must be the derivative of the energy, and in float64."
+            f"{_ASYMMETRY:.0e}. Forces must be the derivative of the energy, in "
+            "float64, at a relaxed structure; else take a shorter step."
         )
     return (hessian + hessian.T) / 2

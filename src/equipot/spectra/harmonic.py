@@ -12,7 +12,7 @@ from ase import Atoms
 from jaxtyping import Float, Int
 
 from equipot import units
-from equipot.spectra.derivatives import AnyDerivatives, ase_response, central_differences
+from equipot.spectra.derivatives import Derivatives, ase_response, central_differences
 from equipot.spectra.infrared import KM_MOL
 from equipot.spectra.raman import anisotropic, isotropic
 
@@ -97,7 +97,7 @@ class Harmonic:
 
 
 def harmonic(
-    derivatives: AnyDerivatives,
+    derivatives: Derivatives,
     numbers: Int[np.ndarray, " atoms"],
     positions: Float[np.ndarray, "atoms 3"],
     masses: Float[np.ndarray, " atoms"],
@@ -184,7 +184,7 @@ def rigid_motions(
 
 
 def _intensities(
-    derivatives: AnyDerivatives, displacements: np.ndarray
+    derivatives: Derivatives, displacements: np.ndarray
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     ir = a = gamma = None
     if derivatives.dipole is not None:

@@ -185,6 +185,7 @@ class Trainer:
             "skipped": self.clipping.skipped,
         }
 
+    @torch.no_grad()
     def _validation_loss(self) -> float:
         if not self.valid:
             return math.nan

@@ -4,8 +4,8 @@ from ase.vibrations import Vibrations
 
 from engines.tiny import ethanol, potential
 from equipot.engines.ase import Calculator
-from equipot.engines.displacements import slopes
 from equipot.engines.relax import relax
+from equipot.spectra.displacements import slopes
 
 
 def test_slopes_are_differences_of_single_evaluations():
