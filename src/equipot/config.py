@@ -3,7 +3,8 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,7 +24,12 @@ def parse(kind: type[C], values: Any, where: str) -> C:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ValueError("\n".join(_explain(kind, e, where) for e in error.errors())) from None
+        said: dict[str, list[str]] = {}  # alternatives of a union complain one by one about the same value
+        for one in error.errors():
+            subject, complaint = _explain(kind, one)
+            said.setdefault(subject, []).append(complaint)
+        lines = [f"{where}: {subject}{' Or: '.join(dict.fromkeys(c))}" for subject, c in said.items()]
+        raise ValueError("\n".join(lines)) from None
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -57,7 +63,12 @@ def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
             below = node.get(parent)
             node[parent] = below if isinstance(below, dict) else {}
             node = node[parent]
-        node[last] = yaml.safe_load(value)
+        try:
+            node[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(
+                f"option {text!r}: the value is not valid YAML; expected a number, a word, [a, list] or {{a: table}}."
+            ) from None
     return out
 
 
@@ -71,33 +82,56 @@ def _copy(values: dict[str, Any]) -> dict[str, Any]:
     return {k: _copy(v) if isinstance(v, dict) else v for k, v in values.items()}
 
 
-def _explain(kind: type[BaseModel], error: Any, where: str) -> str:
-    path = ".".join(str(p) for p in error["loc"])
-    found = error.get("input")
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(kind, error["loc"][:-1])
-        return f"{where}: unknown key {path!r}.{nearest(str(error['loc'][-1]), known)}"
-    if error["type"] == "missing":
-        return f"{where}: {path!r} is missing."
-    return f"{where}: {path} = {found!r}: {error['msg']}."
+def _explain(kind: type[BaseModel], error: Any) -> tuple[str, str]:
+    """What is wrong where: the subject, and what is said of it."""
+    steps, known = _walk(kind, error["loc"])
+    path, message = ".".join(steps), error["msg"]
+    match error["type"]:
+        case "extra_forbidden":
+            return f"unknown key {path!r}.", nearest(steps[-1], known)
+        case "missing":
+            return f"{path!r} is missing.", ""
+        case "union_tag_invalid":
+            tags = [tag.strip(" '") for tag in error["ctx"]["expected_tags"].split(",")]
+            return f"{path}.name = {error['ctx']['tag']!r} does not exist.", nearest(
+                error["ctx"]["tag"], tags
+            )
+        case "union_tag_not_found":
+            return f"{path}.name is missing.", ""
+        case "model_type":
+            message = "Input should be a table of keys"
+    return f"{path} = {error.get('input')!r}: ", f"{message.removeprefix('Value error, ').removesuffix('.')}."
 
 
-def _known_keys(kind: Any, loc: Sequence[Any]) -> list[str]:
-    """Keys allowed at a place inside nested configurations and tagged unions."""
-    kinds = [kind]
-    for step in loc:
-        below: list[Any] = []
-        for k in kinds:
-            if isinstance(k, type) and issubclass(k, BaseModel):
-                if step in k.model_fields:
-                    below += _configs(k.model_fields[step].annotation)
-                elif any(f.default == step for f in k.model_fields.values()):
-                    below.append(k)  # the tag of a union, itself a step of pydantic's location
-        kinds = below or kinds
-    return sorted({name for k in kinds for name in k.model_fields})
+def _walk(kind: type[BaseModel], loc: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """The keys of a place as the user writes them, and the keys allowed at the last one.
+
+    Pydantic's location also names the alternatives of unions, be they tagged or not.
+    """
+    path: list[str] = []
+    known: list[str] = []
+    here: list[Any] = [kind]
+    for place, step in enumerate(loc):
+        models = [k for k in here if isinstance(k, type) and issubclass(k, BaseModel)]
+        fields = [k.model_fields[step] for k in models if step in k.model_fields]
+        mappings = [k for k in here if get_origin(k) is dict]
+        tagged = [k for k in models if step in [f.default for f in k.model_fields.values()]]
+        if models and (fields or (place == len(loc) - 1 and not tagged)):
+            path.append(str(step))
+            known = sorted({name for k in models for name in k.model_fields})
+            here = [part for f in fields for part in _parts(f.annotation)]
+        elif tagged:
+            here = tagged
+        elif mappings and "[" not in str(step):
+            path.append(str(step))
+            here = [part for k in mappings for part in _parts(get_args(k)[1])]
+    return path, known
 
 
-def _configs(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [c for part in get_args(annotation) for c in _configs(part)]
+def _parts(annotation: Any) -> list[Any]:
+    """The alternatives of a union, without what is annotated to them."""
+    if get_origin(annotation) is Annotated:
+        return _parts(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [p for alternative in get_args(annotation) for p in _parts(alternative)]
+    return [annotation]

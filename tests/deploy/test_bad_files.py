@@ -87,7 +87,7 @@ def test_other_kinds_of_files_are_called_by_their_names(tmp_path):
         path.write_bytes(data)
         refused(path, what, "expected a file written by equipot")
     refused(tmp_path / "nothing.equipot", "no such file")
-    refused(tmp_path, "no such file")
+    refused(tmp_path, "is a folder")
 
 
 def test_a_safetensors_file_of_someone_else_is_refused(tmp_path):

@@ -51,7 +51,7 @@ class TrainConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 1
 
-    @field_validator("budget", mode="before")
+    @field_validator("budget", mode="before", json_schema_input_type=PositiveFloat | str | None)
     @classmethod
     def _seconds(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -73,3 +73,9 @@ class RunConfig(Config):
     model: ModelConfig = PaiNNConfig()
     targets: TargetsConfig = TargetsConfig()
     train: TrainConfig = TrainConfig()
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _default_architecture(cls, value: object) -> object:
+        """Hyper-parameters without a name are those of PaiNN."""
+        return {"name": "painn", **value} if isinstance(value, dict) else value
