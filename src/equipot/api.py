@@ -197,7 +197,7 @@ def md(
     """Molecular dynamics on ASE; the folder holds trajectories with dipoles and polarizabilities, and restarts."""
     model = model if isinstance(model, Model) else load(model)
     if isinstance(start, str | Path):
-        frame = read(start)[-1]
+        frame = read(start, **model.reading(start))[-1]
         refuse_unknown(frame, model.potential.elements)
         start = frame.atoms()
     chosen = settings if isinstance(settings, Dynamics) else parse(Dynamics, dict(settings or {}), "dynamics")

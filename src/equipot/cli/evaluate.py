@@ -7,8 +7,9 @@ import typer
 
 from equipot import api
 from equipot.cli.options import AsJson, ModelFile, Quiet
-from equipot.cli.screen import as_json, errors_table, out, say
+from equipot.cli.screen import as_json, call, errors_table, out, say
 from equipot.evaluate.metrics import table
+from equipot.units import INTERNAL
 
 
 def evaluate(
@@ -24,8 +25,24 @@ def evaluate(
     json_: AsJson = False,
 ) -> None:
     """Errors of a model on a file: MAE and RMSE per target, and of the forces per element."""
-    say(f'Python: equipot.load("{model}").evaluate("{data}")', quiet=quiet or json_)
-    found = api.load(model).evaluate(data, keys=pairs(keys, "--key"), units=pairs(units, "--unit"))
+    names, said = pairs(keys, "--key"), pairs(units, "--unit")
+    silent = quiet or json_
+    say(
+        f"Python: {call('equipot.load', model)}.{call('evaluate', data, keys=names, units=said)}",
+        quiet=silent,
+    )
+    loaded = api.load(model)
+    options = loaded.reading(data, names, said)
+    found = loaded.evaluate(api.read(data, **options))
+    inherited = {
+        n: u for n, u in options["units"].items() if n in found and u != INTERNAL.get(n) and n not in said
+    }
+    if inherited:
+        listing = ", ".join(f"{n} in {u}" for n, u in inherited.items())
+        say(f"Units as in the training: {listing}. Others: --unit NAME=UNIT.", quiet=silent)
+    absent = [n for n in loaded.names if n not in found]
+    if absent:
+        say(f"Not in this file, and not compared: {', '.join(absent)}.", quiet=silent)
     if json_:
         elements = {n: {e: vars(r) for e, r in c.per_element().items()} for n, c in found.items()}
         as_json({"errors": table(found), "per_element": {n: e for n, e in elements.items() if e}})

@@ -7,9 +7,9 @@ import typer
 
 from equipot.cli.evaluate import pairs
 from equipot.cli.options import AsJson, Quiet
-from equipot.cli.screen import Failed, as_json, out, say
+from equipot.cli.screen import Failed, as_json, call, out, say
+from equipot.data.doctor import Diagnosis, render
 from equipot.data.doctor import inspect as examine
-from equipot.data.doctor import render
 
 
 def inspect(
@@ -33,17 +33,22 @@ def inspect(
     json_: AsJson = False,
 ) -> None:
     """The data doctor: what is in a file, what is wrong with it, and a configuration to start from."""
-    say(f'Python: equipot.inspect("{data}")', quiet=quiet or json_)
-    diagnosis = examine(
-        data, test=test, keys=pairs(keys, "--key"), units=pairs(units, "--unit"), cutoff=cutoff
-    )
+    names, said = pairs(keys, "--key"), pairs(units, "--unit")
+    say(f"Python: {call('equipot.inspect', data, test=test, keys=names, units=said)}", quiet=quiet or json_)
+    diagnosis = examine(data, test=test, keys=names, units=said, cutoff=cutoff)
     if json_:
         as_json(diagnosis.as_dict())
     elif not quiet:
-        for part in render(diagnosis):
-            out.print(part)
+        show(diagnosis)
     if config is not None:
         config.write_text(diagnosis.suggested_config, encoding="utf-8")
         say(f"Wrote {config}.", quiet=quiet or json_)
     if diagnosis.errors:
         raise Failed(2)
+
+
+def show(diagnosis: Diagnosis) -> None:
+    """Print a diagnosis; the configuration as it would stand in a file."""
+    for part in render(diagnosis):
+        out.print(part)
+    say(f"\nA configuration to start from:\n\n{diagnosis.suggested_config}")

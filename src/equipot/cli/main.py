@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     except typer.Exit as stop:
         code = stop.exit_code
     except TyperException as error:
-        complain(f"{error.format_message()} See --help.")
+        complain(f"{error.format_message().removesuffix('.')}. See --help.")
         code = 2
     except (typer.Abort, KeyboardInterrupt):
         complain("stopped.")

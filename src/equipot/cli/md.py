@@ -7,7 +7,7 @@ import typer
 
 from equipot import api
 from equipot.cli.options import ModelFile, Overrides, Quiet
-from equipot.cli.screen import progress, say
+from equipot.cli.screen import Failed, call, progress, say
 from equipot.config import override
 
 
@@ -37,7 +37,11 @@ def md(
         "ensemble": ensemble, "replicas": replicas, "seed": seed,
     }  # fmt: skip
     settings = override(values, overrides or [])
-    say(f'Python: equipot.md("{model}", "{start}", {settings!r}, out="{folder}")', quiet=quiet)
-    with progress("dynamics", quiet=quiet) as observe:
-        run = api.md(model, start, settings, folder, observe=observe, say=lambda text: say(text, quiet=quiet))
+    say(f"Python: {call('equipot.md', model, start, settings, out=folder)}", quiet=quiet)
+    try:
+        with progress("dynamics", quiet=quiet) as observe:
+            run = api.md(model, start, settings, folder, observe=observe, say=lambda t: say(t, quiet=quiet))
+    except KeyboardInterrupt:
+        say(f"Stopped. The same command goes on from the last restart file in {folder}.")
+        raise Failed(130) from None
     say(f"run     {run}\nnext    equipot spectrum {run}", quiet=quiet)

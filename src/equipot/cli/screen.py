@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -35,13 +36,24 @@ class Failed(Exception):
 def say(text: str, *, quiet: bool = False) -> None:
     """A line for the user, unless they asked for silence."""
     if not quiet:
-        out.print(text, markup=False)
+        out.print(text, markup=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """An error, without a traceback."""
     err.print("[bold red]equipot:[/bold red] ", end="")
-    err.print(text, markup=False)
+    err.print(text, markup=False, soft_wrap=True)
+
+
+def call(function: str, *arguments: Any, **options: Any) -> str:
+    """The equivalent call in Python; options that are None or empty are left out."""
+    shown = [_literal(a) for a in arguments]
+    shown += [f"{n}={_literal(v)}" for n, v in options.items() if v is not None and v not in ((), [], {})]
+    return f"{function}({', '.join(shown)})"
+
+
+def _literal(value: Any) -> str:
+    return repr(str(value) if isinstance(value, Path) else value)
 
 
 def as_json(values: Any) -> None:

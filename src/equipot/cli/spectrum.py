@@ -1,14 +1,15 @@
 """`equipot spectrum`."""
 
 from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from equipot import api
 from equipot.cli.options import AsJson, Out, Quiet
-from equipot.cli.screen import as_json, say
+from equipot.cli.screen import as_json, call, say
 
 
 def spectrum(
@@ -37,19 +38,15 @@ def spectrum(
 ) -> None:
     """Power, infrared and Raman spectra of a run: figures, CSV, JSON. All three without a flag."""
     chosen = tuple(k for k, wanted in (("ir", ir), ("raman", raman), ("power", power)) if wanted)
-    say(f'Python: equipot.spectrum("{run}", kinds={chosen or api.KINDS!r})', quiet=quiet or json_)
+    options: dict[str, Any] = {
+        "kinds": chosen or None, "resolution": resolution, "window": window, "quantum": quantum,
+        "laser": laser, "frame": frame, "step_correction": step_correction,
+    }  # fmt: skip
+    defaults = signature(api.spectrum).parameters
+    changed = {n: v for n, v in options.items() if v != defaults[n].default}
+    say(f"Python: {call('equipot.spectrum', run, **changed)}", quiet=quiet or json_)
     harmonic = None if model is None else api.harmonic(api.load(model), api.first_structure(run))
-    found = api.spectrum(
-        run,
-        kinds=chosen or api.KINDS,
-        resolution=resolution,
-        window=window,
-        quantum=quantum,
-        laser=laser,
-        frame=frame,
-        step_correction=step_correction,
-        harmonic=harmonic,
-    )
+    found = api.spectrum(run, **options, harmonic=harmonic)
     written = found.write(folder or run / "spectra")
     if json_:
         as_json({"files": [str(p) for p in written], "header": asdict(found.header)})

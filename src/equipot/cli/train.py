@@ -7,11 +7,25 @@ import typer
 import yaml
 
 from equipot import api
+from equipot.cli.keys import explain
+from equipot.cli.keys import schema as schema_text
 from equipot.cli.options import AsJson, Out, Overrides, Quiet
-from equipot.cli.screen import Failed, as_json, errors_table, out, progress, say
+from equipot.cli.screen import Failed, as_json, call, errors_table, out, progress, say
 from equipot.evaluate.report import write_report
 from equipot.train.distributed import leads
 from equipot.train.loop import Interrupted
+
+
+def _explain(key: str | None) -> None:
+    if key is not None:
+        say(explain(key))
+        raise typer.Exit
+
+
+def _schema(wanted: bool) -> None:
+    if wanted:
+        say(schema_text())
+        raise typer.Exit
 
 
 def train(
@@ -22,6 +36,25 @@ def train(
     folder: Out = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")
+    ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="KEY",
+            is_eager=True,
+            callback=_explain,
+            help="Explain a key, a section such as train, and stop.",
+        ),
+    ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            is_eager=True,
+            callback=_schema,
+            help="Print the JSON schema of a configuration, for editors, and stop.",
+        ),
     ] = False,
     quiet: Quiet = False,
     json_: AsJson = False,
@@ -37,10 +70,7 @@ def train(
         return
     target = folder or api.default_folder(config)
     silent = quiet or json_ or not leads()
-    say(
-        f'Python: equipot.train("{source}", out="{target}", assignments={list(overrides or [])!r})',
-        quiet=silent,
-    )
+    say(f"Python: {call('equipot.train', source, out=target, assignments=overrides)}", quiet=silent)
     try:
         with progress("training", quiet=silent) as observe:
             run = api.train(config, target, observe=observe, say=lambda text: say(text, quiet=silent))

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from equipot import api
 from equipot.cli.options import AsJson, ModelFile, Quiet
-from equipot.cli.screen import Failed, as_json, out, say
+from equipot.cli.screen import Failed, as_json, call, out, say
 from equipot.deploy.document import Proof
 
 
@@ -23,9 +23,11 @@ def verify(
     json_: AsJson = False,
 ) -> None:
     """Prove a model: symmetries, derivatives, smoothness, extensivity, conservation. Exit code 3 when a proof fails."""
-    say(f'Python: equipot.load("{model}").verify()', quiet=quiet or json_)
-    structures = None if frames is None else api.read(frames).structures[:3]
-    proofs = api.load(model).verify(structures, quick=quick, store=store)
+    given = "" if frames is None else f"equipot.read({str(frames)!r}).structures[:3]"
+    say(f"Python: {call('equipot.load', model)}.verify({given})", quiet=quiet or json_)
+    loaded = api.load(model)
+    structures = None if frames is None else api.read(frames, **loaded.reading(frames)).structures[:3]
+    proofs = loaded.verify(structures, quick=quick, store=store)
     if json_:
         as_json([p.model_dump() for p in proofs])
     elif not quiet:
