@@ -1,0 +1,117 @@
+"""The tables of numbers in the README, made from the committed result files.
+
+    python benchmarks/readme.py           # rewrites the README between its markers
+    python benchmarks/readme.py --check   # says whether it is up to date
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- demo-numbers -->", "<!-- /demo-numbers -->"
+MILLIDEBYE = 4803.20467299766
+
+
+def read(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def where(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    return f"{machine['cpu']}, {machine['cores']} cores, {result['date'][:10]}, commit {result['commit'][:7]}"
+
+
+def demo(result: dict[str, Any]) -> list[str]:
+    test = result["test"]
+    rows = [
+        ("energy", f"{1e3 * test['energy']['mae']:.1f} meV"),
+        ("forces", f"{1e3 * test['forces']['mae']:.1f} meV/Å"),
+        ("dipole, per component", f"{MILLIDEBYE * test['dipole']['mae']:.1f} mD"),
+        ("polarizability, per component", f"{test['polarizability']['mae']:.4f} Å³"),
+    ]
+    seconds = result["seconds"]
+    steps = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
+    lines = [
+        f"**Demo** (`python benchmarks/accuracy/demo.py`; {where(result)}): "
+        f"{result['seconds_in_all'] / 60:.1f} minutes ({steps}).",
+        "",
+        "| mean absolute error on the test set | |",
+        "|---|---|",
+        *(f"| {a} | {b} |" for a, b in rows),
+        "",
+    ]
+    for name, modes in result["harmonic"].items():
+        lines.append(
+            f"Harmonic frequencies of the {name} conformer: mean absolute difference from DFT "
+            f"{modes['mean_absolute_difference']:.1f} 1/cm over {len(modes['dft'])} modes."
+        )
+    peaks = [p for p in result["infrared_peaks"] if p["harmonic_dft"] is not None]
+    strongest = sorted(sorted(peaks, key=lambda p: -p["area"])[:6], key=lambda p: p["position"])
+    lines += [
+        "",
+        "| strongest infrared peaks of the dynamics, 1/cm | area, km/mol | harmonic DFT there, 1/cm | km/mol |",
+        "|---|---|---|---|",
+        *(
+            f"| {p['position']:.0f} ± {p['error']:.0f} | {p['area']:.0f} | {p['harmonic_dft']:.0f} |"
+            f" {p['intensity_dft']:.0f} |"
+            for p in strongest
+        ),
+        "",
+        "Peaks of classical dynamics lie below harmonic lines where the surface is anharmonic, most for X-H stretches.",
+    ]
+    return lines
+
+
+def aspirin(result: dict[str, Any]) -> list[str]:
+    test, published = result["test"], result["published"]
+    return [
+        f"**rMD17 aspirin**, PaiNN as published, 950 + 50 frames (`{result['command']}`; {where(result)}): "
+        f"forces {1e3 * test['forces']['mae']:.1f} meV/Å, energy {1e3 * test['energy']['mae']:.1f} meV after "
+        f"{result['epochs']:.0f} epochs, {result['training_seconds'] / 60:.0f} minutes on one CPU thread of a busy machine. "
+        f"Published (MD17): {published['forces_mae_meV_per_A']} meV/Å, {published['energy_mae_meV']} meV.",
+    ]
+
+
+def speed(result: dict[str, Any]) -> list[str]:
+    lines = [
+        f"**Energy and forces beside SchNetPack's PaiNN**, same weights, eager, {result['threads']} threads "
+        f"(`{result['command']}`; {where(result)}):",
+        "",
+        "| | SchNetPack, ms | equipot, ms | ratio (median of blocks) |",
+        "|---|---|---|---|",
+    ]
+    for name, case in result["cases"].items():
+        ms = case["milliseconds"]
+        ratio = case["ratio_schnetpack_over_equipot"]["wall"]["median"]
+        edges = case["edges"]["equipot"]
+        lines.append(f"| {name}, {edges} edges | {ms['schnetpack']:.1f} | {ms['equipot']:.1f} | {ratio:.2f} |")
+    return lines
+
+
+def tables() -> str:
+    parts = []
+    for name, make in (("demo", demo), ("rmd17_aspirin_painn", aspirin), ("speed_painn_schnetpack", speed)):
+        result = read(name)
+        if result is not None:
+            parts.append("\n".join(make(result)))
+    return "\n\n".join(parts)
+
+
+def main() -> int:
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    made = f"{before}{BEGIN}\n{tables()}\n{END}{after}"
+    if "--check" in sys.argv:
+        return int(made != text)
+    path.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""Numbers in the README are those of the committed result files."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def test_the_readme_shows_the_committed_results():
+    found = subprocess.run([sys.executable, str(ROOT / "benchmarks" / "readme.py"), "--check"], check=False)
+    assert found.returncode == 0, "run: python benchmarks/readme.py"
