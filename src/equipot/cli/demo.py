@@ -13,10 +13,11 @@ from ase import Atoms
 from rich.table import Table
 
 from equipot import api
+from equipot.cli.inspect import show
 from equipot.cli.options import Quiet
 from equipot.cli.screen import Failed, errors_table, out, progress, say
 from equipot.cli.verify import proof_table
-from equipot.data.doctor import inspect, render
+from equipot.data.doctor import inspect
 from equipot.data.shipped import ethanol, ethanol_harmonic
 from equipot.evaluate.report import write_report
 from equipot.spectra.derivatives import Derivatives
@@ -24,8 +25,9 @@ from equipot.spectra.harmonic import Harmonic, harmonic
 from equipot.spectra.result import Spectra
 from equipot.train.loop import Interrupted
 
-LONG: dict[str, Any] = {"budget": "4min", "picoseconds": 5.0, "equilibrate": 1.0, "replicas": 8}
-SHORT: dict[str, Any] = {"budget": "25s", "picoseconds": 1.0, "equilibrate": 0.2, "replicas": 8}
+# epochs instead of a time budget: the same model on every machine
+LONG: dict[str, Any] = {"epochs": 80, "picoseconds": 8.0, "equilibrate": 1.0, "replicas": 8}
+SHORT: dict[str, Any] = {"epochs": 8, "picoseconds": 1.0, "equilibrate": 0.2, "replicas": 8}
 
 
 def demo(
@@ -45,19 +47,21 @@ def demo(
     folder = folder.with_name(folder.name + "-quick") if quick and folder == Path("runs/demo") else folder
     clock: dict[str, float] = {}
     say(f"Everything is written to {folder}.\n", quiet=quiet)
-    with _timed(clock, "inspect"):
+    with _timed(clock, "inspect", quiet):
         diagnosis = inspect(ethanol())
-        for part in () if quiet else render(diagnosis):
-            out.print(part)
-    with _timed(clock, "train"):
+        if not quiet:
+            show(diagnosis)
+    with _timed(clock, "train", quiet):
         run = _train(size, folder, quiet)
-    with _timed(clock, "verify"):
+        if not quiet:
+            out.print(errors_table("\nerrors on the test set", run.metrics["test"]))
+    with _timed(clock, "verify", quiet):
         model = api.load(run.model)
         proofs = model.verify(list(run.splits.test)[:3], quick=True)
         if not quiet:
             out.print(proof_table(proofs))
     conformers = ethanol_harmonic()
-    with _timed(clock, "dynamics"), progress("dynamics", quiet=quiet) as observe:
+    with _timed(clock, "dynamics", quiet), progress("dynamics", quiet=quiet) as observe:
         settings = {
             "time": size["picoseconds"],
             "equilibration": size["equilibrate"],
@@ -65,18 +69,16 @@ def demo(
         }
         starts = [_atoms(c) for c in conformers.values()]
         dynamics = api.md(model, starts, settings, folder / "md", observe=observe)
-    with _timed(clock, "spectra"):
+    with _timed(clock, "spectra", quiet):
         modes = {name: api.harmonic(model, _atoms(c)) for name, c in conformers.items()}
         references = {name: _reference(c) for name, c in conformers.items()}
         lowest = min(conformers, key=lambda name: conformers[name]["energy"])
         spectra = api.spectrum(dynamics, harmonic=modes[lowest], reference=references[lowest])
         written = spectra.write(folder / "spectra")
-    with _timed(clock, "report"):
+    with _timed(clock, "report", quiet):
         report = write_report(folder, dynamics=dynamics, spectra=spectra)
-    if not quiet:
-        out.print(errors_table("\nerrors on the test set", run.metrics["test"]))
-        for name, found in modes.items():
-            out.print(_frequencies(name, found, references[name]))
+    for name, found in () if quiet else modes.items():
+        out.print(_frequencies(name, found, references[name]))
     _summarize(folder, run.metrics, modes, references, spectra, clock)
     failed = [p.name for p in proofs if not p.passed]
     say(f"\nmodel     {run.model}\ndynamics  {dynamics}\nspectra   {written[0].parent}", quiet=quiet)
@@ -90,7 +92,7 @@ def _train(size: dict[str, Any], folder: Path, quiet: bool) -> Any:
         "data": {"train": str(ethanol()), "valid": 50, "test": 150},
         "model": {"name": "painn", "size": "small"},
         "targets": {"dipole": {}, "polarizability": {}, "total_charge": 0},
-        "train": {"preset": "quick", "budget": size["budget"], "batch": 5},
+        "train": {"preset": "quick", "epochs": size["epochs"], "batch": 5},
     }
     try:
         with progress("training", quiet=quiet) as observe:
@@ -101,7 +103,9 @@ def _train(size: dict[str, Any], folder: Path, quiet: bool) -> Any:
 
 
 @contextmanager
-def _timed(clock: dict[str, float], name: str) -> Iterator[None]:
+def _timed(clock: dict[str, float], name: str, quiet: bool) -> Iterator[None]:
+    """A step of the way, with its title and its time."""
+    say(f"\n── {len(clock) + 1} · {name} " + "─" * (60 - len(name)), quiet=quiet)
     start = time.monotonic()
     yield
     clock[name] = round(time.monotonic() - start, 1)

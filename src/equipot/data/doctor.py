@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 from rich.console import RenderableType
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -153,7 +152,7 @@ def _flow(value: Any) -> str:
 
 
 def render(diagnosis: Diagnosis) -> list[RenderableType]:
-    """The diagnosis for a terminal, to be printed part by part."""
+    """The diagnosis for a terminal, to be printed part by part; the suggested configuration is text to paste."""
     parts: list[RenderableType] = [_facts(diagnosis.summary), _labels(diagnosis.summary)]
     parts += [Text(f"note: {note}", style="cyan") for note in diagnosis.notes]
     for f in diagnosis.findings:
@@ -165,8 +164,6 @@ def render(diagnosis: Diagnosis) -> list[RenderableType]:
         parts.append(text)
     if not diagnosis.findings:
         parts.append(Text("nothing to complain about", style="green"))
-    parts.append(Text("a configuration to start from", style="bold"))
-    parts.append(Syntax(diagnosis.suggested_config, "yaml", word_wrap=True, background_color="default"))
     return parts
 
 
