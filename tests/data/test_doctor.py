@@ -360,7 +360,6 @@ def test_the_diagnosis_is_plain_data_and_can_be_printed(tmp_path):
         "evidence",
         "fix",
         "eV (assumed)",
-        "data:",
     ):
         assert expected in text
 
