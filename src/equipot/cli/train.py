@@ -16,16 +16,18 @@ from equipot.train.distributed import leads
 from equipot.train.loop import Interrupted
 
 
-def _explain(key: str | None) -> None:
+def _explain(key: str | None) -> str | None:
     if key is not None:
         say(explain(key))
         raise typer.Exit
+    return key
 
 
-def _schema(wanted: bool) -> None:
+def _schema(wanted: bool) -> bool:
     if wanted:
         say(schema_text())
         raise typer.Exit
+    return wanted
 
 
 def train(

@@ -1,0 +1,186 @@
+"""Every command once, as its help and the README describe it: what it prints, what it leaves, how it ends."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from ase.io import read
+
+import equipot as package
+from cli.tiny import LIMITS, SETTINGS
+from equipot import api
+from equipot.cli.keys import described, schema
+from equipot.deploy.document import Proof
+from equipot.train.config import RunConfig
+
+COMMANDS = ("inspect", "train", "evaluate", "verify", "md", "spectrum", "info", "doctor", "demo")
+
+
+def test_help_lists_every_command(equipot):
+    said = equipot("--help")
+    assert said.code == 0
+    assert all(command in said.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(equipot, command):
+    said = equipot(f"{command} --help")
+    assert said.code == 0
+    assert "Usage" in said.out and "--help" in said.out
+
+
+def test_version(equipot):
+    assert equipot("--version").out.strip() == package.__version__
+
+
+def test_inspect_writes_a_configuration_that_train_accepts(equipot, tiny, tmp_path):
+    said = equipot(f"inspect {tiny.data} --config config.yaml")
+    assert said.code == 0
+    assert "equipot.inspect(" in said.out
+    assert "polarizability" in said.out
+    config = api.run_config(tmp_path / "config.yaml")
+    assert {"energy", "forces", "dipole", "polarizability"} == set(config.targets.names())
+
+
+def test_inspect_for_programs(equipot, tiny):
+    said = equipot(f"inspect {tiny.data} {tiny.data} --json")
+    found = json.loads(said.out)
+    assert found["summary"]["frames"] == 20
+    assert any("test frames are in the training set" in f["title"] for f in found["findings"])
+
+
+def test_train_leaves_a_model_a_report_and_a_log(tiny):
+    assert {p.name for p in tiny.run.iterdir()} >= {
+        "model.equipot",
+        "report.html",
+        "log.jsonl",
+        "config.yaml",
+        "checkpoints",
+    }
+
+
+def test_dry_run_prints_a_configuration_and_leaves_nothing(equipot, tiny, tmp_path):
+    said = equipot(f"train {tiny.data} train.epochs=7 --dry-run")
+    assert said.code == 0
+    assert yaml.safe_load(said.out)["train"]["epochs"] == 7
+    assert RunConfig.model_validate(yaml.safe_load(said.out)).train.epochs == 7
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_training_is_not_repeated(equipot, tiny):
+    said = equipot(f"train {tiny.data} {SETTINGS} --out {tiny.run} --json")
+    assert said.code == 0
+    found = json.loads(said.out)
+    assert set(found["metrics"]["test"]) == {"energy", "forces", "dipole", "polarizability"}
+
+
+def test_a_key_is_explained(equipot):
+    said = equipot("train --explain train.budget")
+    assert said.code == 0
+    assert "train.budget: number or null" in said.out and "2h" in said.out
+    assert "model.channels of painn: integer, default 128" in equipot("train --explain model").out
+    assert "Did you mean 'budget'?" in equipot("train --explain budgt").err
+
+
+def test_every_key_of_the_configuration_is_explained():
+    paths = {path for path, _ in described()}
+    assert {"data.train", "data.split.by", "targets.tensors.NAME.order", "train.plateau.factor"} <= paths
+
+
+def test_the_schema_is_json_and_carries_the_remarks(equipot):
+    said = equipot("train --schema")
+    assert said.code == 0
+    train = json.loads(said.out)["$defs"]["TrainConfig"]["properties"]
+    assert train == json.loads(schema())["$defs"]["TrainConfig"]["properties"]
+    assert "2h" in train["budget"]["description"]
+
+
+def test_evaluate_prints_a_table_and_json(equipot, tiny):
+    said = equipot(f"evaluate {tiny.model} {tiny.data}")
+    assert said.code == 0
+    assert all(word in said.out for word in ("energy", "meV/Å", "mD", "forces by element"))
+    found = json.loads(equipot(f"evaluate {tiny.model} {tiny.data} --json").out)
+    assert set(found["per_element"]["forces"]) == {"H", "O"}
+
+
+def test_evaluate_on_a_file_with_some_of_the_labels_says_what_is_absent(equipot, tiny, tmp_path):
+    atoms = read(tiny.data, "3")
+    atoms.calc.results = {"energy": atoms.calc.results["energy"]}
+    atoms.write("energies.xyz", columns=["symbols", "positions"], format="extxyz")
+    said = equipot(f"evaluate {tiny.model} energies.xyz")
+    assert said.code == 0, said.err
+    assert "not compared: forces, dipole" in said.out
+
+
+def test_verify_proves_the_model_on_its_own_frames_and_stores_the_sheet(equipot, tiny, tmp_path):
+    model = shutil.copy(tiny.model, tmp_path / "model.equipot")
+    said = equipot(f"verify {model} --quick")
+    assert said.code == 0
+    assert "equivariance" in said.out and "1 given frame" in " ".join(said.out.split())
+    assert "proof sheet" in equipot(f"info {model}").out
+
+
+def test_a_failed_proof_ends_with_3(equipot, tiny, monkeypatch):
+    failed = (Proof(name="parity", value=1.0, limit=1e-10, passed=False),)
+    monkeypatch.setattr(api, "verify", lambda *_, **__: failed)
+    said = equipot(f"verify {tiny.model} --no-store")
+    assert said.code == 3
+    assert "FAILED" in said.out
+
+
+def test_md_goes_on_and_says_when_it_is_finished(equipot, tiny):
+    options = f"--time 0.3 --equilibrate 0.01 --temperature 50 --out {tiny.dynamics}"
+    said = equipot(f"md {tiny.model} {tiny.start} {LIMITS} {options}")
+    assert said.code == 0
+    assert "finished" in said.out
+    assert len(read(tiny.dynamics / "trajectory-000.extxyz", ":")) == 151
+
+
+def test_spectrum_leaves_figures_and_numbers(equipot, tiny, tmp_path):
+    said = equipot(f"spectrum {tiny.dynamics} --ir --power --out {tmp_path}")
+    assert said.code == 0
+    assert {p.name for p in tmp_path.iterdir()} == {
+        f"{kind}.{suffix}" for kind in ("ir", "power") for suffix in ("csv", "json", "png")
+    }
+    assert "kinds=('ir', 'power')" in said.out
+
+
+def test_info_needs_no_weights(equipot, tiny):
+    said = equipot(f"info {tiny.model}")
+    assert said.code == 0
+    assert all(word in said.out for word in ("painn", "H, O", "polarizability", "@inproceedings"))
+    assert json.loads(equipot(f"info {tiny.model} --json").out)["precision"] == "float32"
+
+
+def test_doctor(equipot):
+    assert "PyTorch" in equipot("doctor").out
+    assert json.loads(equipot("doctor --json").out)["equipot"] == package.__version__
+
+
+@pytest.mark.parametrize("line", ["train {data} --dry-run", "evaluate {model} {data}", "info {model}"])
+def test_lines_are_not_broken_by_the_width_of_the_terminal(equipot, tiny, line):
+    said = equipot(line.format(data=tiny.data, model=tiny.model))
+    assert str(tiny.data if "data" in line else tiny.model) in said.out
+
+
+def test_the_same_nouns_in_python(tiny, tmp_path):
+    assert len(package.read(tiny.data)) == 20
+    model = package.load(tiny.model)
+    assert "painn" in repr(model)
+    assert set(model.evaluate(tiny.data)) == {"energy", "forces", "dipole", "polarizability"}
+    again = package.load(model.save(tmp_path / "kept" / "copy.equipot"))
+    assert again.document == model.document
+    atoms = package.read(tiny.start)[0].atoms()
+    atoms.calc = model.calculator()
+    assert atoms.get_forces().shape == (3, 3)
+    assert atoms.get_dipole_moment().shape == (3,)
+    assert atoms.calc.get_property("polarizability", atoms).shape == (3, 3)
+    assert package.spectrum(tiny.dynamics, kinds=["power"])["power"].unit
+
+
+def test_train_is_a_verb_also_after_its_package_was_imported(tmp_path):
+    import equipot.train.loop  # noqa: F401  (binds the name to the package)
+
+    with pytest.raises(ValueError, match="Did you mean 'epochs'"):
+        package.train({"data": {"train": "x.xyz"}, "train": {"epoch": 1}}, tmp_path / "run")
