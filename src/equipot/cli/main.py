@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command. Exit codes: 0 done, 2 the user's mistake, 3 a proof failed, 1 our fault."""
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == 130:  # Ctrl-C that no command caught
+            complain("stopped.")
     except typer.Exit as stop:
         code = stop.exit_code
     except TyperException as error:
