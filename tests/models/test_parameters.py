@@ -53,7 +53,9 @@ def test_a_wrong_key_gives_the_nearest(values, expected):
 
 
 def test_a_wrong_architecture_gives_the_nearest_one():
-    with pytest.raises(ValueError, match=r"train\.yaml: model\.name = 'pain' does not exist\. Did you mean 'painn'\?"):
+    with pytest.raises(
+        ValueError, match=r"train\.yaml: model\.name = 'pain' does not exist\. Did you mean 'painn'\?"
+    ):
         parse(PotentialConfig, {"model": {"name": "pain"}}, "train.yaml")
 
 

@@ -1,0 +1,55 @@
+"""Every example runs as it stands and ends in a number near the one that it promises."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+import equipot
+from equipot.data.shipped import ethanol
+
+FOLDER = Path(__file__).parents[2] / "examples"
+#: file -> smallest and largest number in its last line, with room for other machines
+PROMISED = {
+    "ase_calculator.py": (-30.0, 30.0),
+    "spectrum_of_a_run.py": (19.0, 23.0),
+    "train_and_evaluate.py": (50.0, 500.0),
+    "write_an_architecture.py": (0.0, 1e-7),
+}
+TRAIN_THEMSELVES = ("train_and_evaluate.py", "write_an_architecture.py")
+
+
+def test_every_example_is_run():
+    assert {p.name for p in FOLDER.glob("*.py")} == set(PROMISED)
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_examples_are_short(name):
+    assert len((FOLDER / name).read_text(encoding="utf-8").splitlines()) <= 70
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the examples train when no model is given, once for all of them."""
+    config = {
+        "data": {"train": str(ethanol()), "valid": 40},
+        "model": {"channels": 32, "num_layers": 2, "num_radial": 12, "cutoff": 4.0},
+        "targets": {"dipole": {}, "total_charge": 0},
+        "train": {"epochs": 6, "batch": 10},
+    }
+    return equipot.train(config, tmp_path_factory.mktemp("model")).model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_the_last_line_holds_the_promised_number(name, request, monkeypatch, capsys):
+    own = name in TRAIN_THEMSELVES
+    arguments = [] if own else [str(request.getfixturevalue("model"))]
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    runpy.run_path(str(FOLDER / name), run_name="__main__")
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    number = float(re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", last)[-1])
+    low, high = PROMISED[name]
+    assert low <= number <= high, last
