@@ -1,64 +1,104 @@
-"""Print every key of the configuration with its type and default, from the classes that define them."""
+"""Write the pages of this folder from the classes and tables of the package: configuration, units, commands.
 
-import importlib
-import pkgutil
-import sys
-from collections.abc import Iterator
-from typing import Any, get_args
+python docs/reference/make.py
+"""
 
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+import inspect
+import json
+from pathlib import Path
 
-import equipot
-from equipot.config import Config
+import typer
+
+from equipot.cli.keys import comments, described, schema
+from equipot.cli.main import app
+from equipot.data.keys import CANDIDATES
+from equipot.engines.settings import Dynamics
+from equipot.potential.targets import TargetsConfig
+from equipot.units import INTERNAL, UNITS
+
+HERE = Path(__file__).parent
+NOTE = "<!-- written by make.py; do not edit -->\n\n"
 
 
-def configurations() -> list[type[BaseModel]]:
-    """All configuration classes of the package, in the order of their modules."""
-    for module in pkgutil.walk_packages(equipot.__path__, "equipot."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    return sorted(_below(Config), key=lambda kind: (kind.__module__, kind.__name__))
-
-
-def table(kind: type[BaseModel]) -> str:
-    """One class as a section with a table."""
-    lines = [
-        f"## {kind.__name__}",
-        "",
-        (kind.__doc__ or "").strip(),
-        "",
-        "| key | type | default |",
-        "|---|---|---|",
-    ]
+def configuration() -> str:
+    """Every key of a training run and of dynamics."""
+    lines = ["# Keys of the configuration", "", "`equipot train --explain KEY` prints the same.", ""]
+    lines += ["| key | type and default | meaning |", "|---|---|---|"]
+    for path, text in described():
+        first, _, remark = text.partition("\n    ")
+        head, _, kind = first.partition(": ")
+        lines.append(_row(f"`{path}`{head.removeprefix(path)}", kind, remark))
     lines += [
-        f"| `{name}` | {spelled(f.annotation)} | {default(f)} |" for name, f in kind.model_fields.items()
+        "",
+        "## Settings of dynamics",
+        "",
+        "`equipot md ... key=value`, or the mapping given to `equipot.md`.",
     ]
+    lines += ["", "| key | default | meaning |", "|---|---|---|"]
+    remarks = comments(Dynamics)
+    lines += [
+        _row(f"`{name}`", f"`{field.default}`", remarks.get(name, ""))
+        for name, field in Dynamics.model_fields.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def targets() -> str:
+    """What may be predicted, and under which names a file is searched for it."""
+    lines = ["# Targets and their names in a file", "", "| label | unit inside | customary names | target |"]
+    lines += ["|---|---|---|---|"]
+    for name, candidates in CANDIDATES.items():
+        field = TargetsConfig.model_fields.get("energy" if name in ("forces", "stress", "virial") else name)
+        kinds = [
+            k for k in (field.annotation.__args__ if field is not None else ()) if hasattr(k, "model_fields")
+        ]
+        remark = " ".join((inspect.getdoc(kinds[0]) or "").split()) if kinds else ""
+        lines.append(
+            _row(f"`{name}`", INTERNAL.get(name, ""), ", ".join(f"`{c}`" for c in candidates), remark)
+        )
+    return "\n".join(lines) + "\n"
+
+
+def units() -> str:
+    """Every unit that a file may be in."""
+    lines = ["# Units", "", "A value in a unit is multiplied by its factor.", ""]
+    for quantity, table in UNITS.items():
+        lines += [f"## {quantity}, inside {INTERNAL[quantity]}", "", "| unit | factor |", "|---|---|"]
+        lines += [_row(f"`{unit}`", f"{factor:.10g}") for unit, factor in table.items()] + [""]
     return "\n".join(lines)
 
 
-def spelled(annotation: Any) -> str:
-    """A type as one would write it in the configuration."""
-    parts = get_args(annotation)
-    text = getattr(annotation, "__name__", str(annotation)) if not parts else str(annotation)
-    for noise in ("typing.", "collections.abc.", "annotated_types."):
-        text = text.replace(noise, "")
-    return f"`{text.replace('|', '∣')}`"  # a bar would end the cell
+def commands() -> str:
+    """Every command with its arguments and options."""
+    lines = [
+        "# Commands",
+        "",
+        "Exit codes: 0 done, 1 our fault, 2 the user's mistake, 3 a proof failed, 130 stopped.",
+    ]
+    for name, command in typer.main.get_command(app).commands.items():
+        lines += ["", f"## equipot {name}", "", inspect.cleandoc(command.help or ""), ""]
+        lines += ["| argument or option | default | meaning |", "|---|---|---|"]
+        for parameter in command.params:
+            if parameter.name == "help":
+                continue
+            shown = ", ".join(f"`{o}`" for o in (*parameter.opts, *parameter.secondary_opts))
+            shown = shown if parameter.param_type_name == "option" else f"`{parameter.name}`"
+            default = (
+                "" if parameter.default in (None, False) or parameter.required else f"`{parameter.default}`"
+            )
+            lines.append(_row(shown, default, getattr(parameter, "help", None) or ""))
+    return "\n".join(lines) + "\n"
 
 
-def default(field: Any) -> str:
-    """The default of a key; without one it must be given."""
-    value = field.get_default(call_default_factory=True)
-    return "**required**" if value is PydanticUndefined else f"`{str(value).replace('|', '∣')}`"
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "∣") for cell in cells) + " |"  # a bar would end the cell
 
 
-def _below(kind: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for sub in kind.__subclasses__():
-        yield sub
-        yield from _below(sub)
-
+PAGES = {"configuration.md": configuration, "targets.md": targets, "units.md": units, "commands.md": commands}
 
 if __name__ == "__main__":
-    sys.stdout.write(
-        "# Keys of the configuration\n\n" + "\n\n".join(table(k) for k in configurations()) + "\n"
+    for name, page in PAGES.items():
+        (HERE / name).write_text(NOTE + page(), encoding="utf-8")
+    (HERE / "configuration.schema.json").write_text(
+        json.dumps(json.loads(schema()), indent=1) + "\n", encoding="utf-8"
     )

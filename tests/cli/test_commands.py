@@ -134,6 +134,7 @@ def test_md_goes_on_and_says_when_it_is_finished(equipot, tiny):
     said = equipot(f"md {tiny.model} {tiny.start} {LIMITS} {options}")
     assert said.code == 0
     assert "finished" in said.out
+    assert "mean temperature" in said.out and "meV/atom/ps" in said.out
     assert len(read(tiny.dynamics / "trajectory-000.extxyz", ":")) == 151
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from equipot.config import nearest
 from equipot.train.config import RunConfig
@@ -113,9 +112,9 @@ def spelled(annotation: Any) -> str:
 
 def default(field: Any) -> str:
     """What holds when the key is left out."""
-    value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined:
+    if field.is_required():
         return "required"
+    value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "may be left out"
     return f"default {json.dumps(value, ensure_ascii=False, default=str)}"

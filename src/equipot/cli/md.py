@@ -1,5 +1,6 @@
 """`equipot md`."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,4 +45,8 @@ def md(
     except KeyboardInterrupt:
         say(f"Stopped. The same command goes on from the last restart file in {folder}.")
         raise Failed(130) from None
+    kept = json.loads((run / "md.json").read_text(encoding="utf-8"))["conservation"]
+    say(f"mean temperature {kept['temperature']:.0f} K", quiet=quiet)
+    if "drift" in kept:
+        say(f"drift of the energy {1000 * kept['drift']:.3g} meV/atom/ps", quiet=quiet)
     say(f"run     {run}\nnext    equipot spectrum {run}", quiet=quiet)
