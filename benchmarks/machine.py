@@ -22,7 +22,11 @@ def stamp() -> dict[str, Any]:
             "threads": torch.get_num_threads(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
-        "versions": {"python": platform.python_version(), "torch": version("torch"), "equipot": version("equipot")},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": version("torch"),
+            "equipot": version("equipot"),
+        },
         "commit": _commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -33,7 +37,9 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), platform.machine())
+    return next(
+        (x.partition(":")[2].strip() for x in lines if x.startswith("model name")), platform.machine()
+    )
 
 
 def _commit() -> str:

@@ -1,7 +1,7 @@
 """The tables of numbers in the README, made from the committed result files.
 
-    python benchmarks/readme.py           # rewrites the README between its markers
-    python benchmarks/readme.py --check   # says whether it is up to date
+python benchmarks/readme.py           # rewrites the README between its markers
+python benchmarks/readme.py --check   # says whether it is up to date
 """
 
 import json
@@ -61,7 +61,8 @@ def demo(result: dict[str, Any]) -> list[str]:
             for p in strongest
         ),
         "",
-        "Peaks of classical dynamics lie below harmonic lines where the surface is anharmonic, most for X-H stretches.",
+        "Peaks of classical dynamics lie below harmonic lines where the surface is anharmonic, most for X-H",
+        "stretches.",
     ]
     return lines
 
@@ -88,7 +89,9 @@ def speed(result: dict[str, Any]) -> list[str]:
         ms = case["milliseconds"]
         ratio = case["ratio_schnetpack_over_equipot"]["wall"]["median"]
         edges = case["edges"]["equipot"]
-        lines.append(f"| {name}, {edges} edges | {ms['schnetpack']:.1f} | {ms['equipot']:.1f} | {ratio:.2f} |")
+        lines.append(
+            f"| {name}, {edges} edges | {ms['schnetpack']:.1f} | {ms['equipot']:.1f} | {ratio:.2f} |"
+        )
     return lines
 
 

@@ -1,4 +1,4 @@
-"""The demo as a benchmark: errors on its test set, harmonic frequencies and infrared peaks beside DFT, and the time of each step.
+"""The demo as a benchmark: test errors, harmonic frequencies and infrared peaks beside DFT, the time of each step.
 
     python benchmarks/accuracy/demo.py [--quick]
 
@@ -19,7 +19,9 @@ RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     folder = Path("runs/benchmark-demo")

@@ -33,12 +33,20 @@ def configuration(data: Path, epochs: int, batch: int, seed: int) -> dict:
             "test": str(data / "test_part.xyz.xz"),
         },
         "model": {"name": "painn", "channels": 128, "num_layers": 3, "num_radial": 20, "cutoff": 5.0},
-        "train": {"batch": batch, "epochs": epochs, "preset": "best", "seed": seed, "checkpoint_seconds": 300},
+        "train": {
+            "batch": batch,
+            "epochs": epochs,
+            "preset": "best",
+            "seed": seed,
+            "checkpoint_seconds": 300,
+        },
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--epochs", type=int, default=120)
     parser.add_argument("--batch", type=int, default=5)
@@ -59,7 +67,11 @@ def main() -> None:
     values["data"] |= {"train": "train.xyz.xz", "test": "test_part.xyz.xz"}
     result = {
         "what": "PaiNN on rMD17 aspirin, 950 + 50 frames of train.xyz, 900 test frames",
-        "published": {"energy_mae_meV": 6.9, "forces_mae_meV_per_A": 16.1, "source": "ICML 2021, Table 3 (MD17)"},
+        "published": {
+            "energy_mae_meV": 6.9,
+            "forces_mae_meV_per_A": 16.1,
+            "source": "ICML 2021, Table 3 (MD17)",
+        },
         "test": run.metrics["test"],
         "valid": run.metrics["valid"],
         "steps": log[-1]["step"],

@@ -2,9 +2,9 @@
 
     python benchmarks/speed/painn_schnetpack.py
 
-Makes an environment of its own for SchNetPack (in .bench/, about a minute), hands its weights to our model, checks that both
-give the same energy and forces, and then times blocks of evaluations, one code after the other, many times. Both in eager
-mode, float32, the same number of threads, neighbor lists made beforehand.
+Makes an environment of its own for SchNetPack (in .bench/, about a minute), hands its weights to our model, checks
+that both give the same energy and forces, and then times blocks of evaluations, one code after the other, many times.
+Both in eager mode, float32, the same number of threads, neighbor lists made beforehand.
 """
 
 import argparse
@@ -27,10 +27,10 @@ RESULT = HERE.parent / "results" / "speed_painn_schnetpack.json"
 PEER = ROOT / ".bench" / "schnetpack"
 VERSION = "2.2.0"
 # SchNetPack 2.2.0 declares Python >= 3.12 but runs on 3.11; its own list of requirements would bring a CUDA build
-NEEDS = (
-    "ase h5py pyyaml hydra-core hydra-colorlog rich pytorch-lightning torchmetrics tqdm fasteners matscipy"
-    " progressbar2 dirsync tensorboardX vesin"
-).split()
+NEEDS = [
+    *("ase", "h5py", "pyyaml", "hydra-core", "hydra-colorlog", "rich", "pytorch-lightning", "torchmetrics"),
+    *("tqdm", "fasteners", "matscipy", "progressbar2", "dirsync", "tensorboardX", "vesin"),
+]
 
 
 def environment() -> Path:
@@ -96,7 +96,9 @@ def compare(case: str, sides: list[Side], blocks: int, repetitions: int) -> dict
         "energy_difference": peer["energy"] - ours["energy"],
         "largest_force_difference": float(difference),
         "milliseconds": {n: statistics.median(t["milliseconds"] for t in ts) for n, ts in times.items()},
-        "cpu_milliseconds": {n: statistics.median(t["cpu_milliseconds"] for t in ts) for n, ts in times.items()},
+        "cpu_milliseconds": {
+            n: statistics.median(t["cpu_milliseconds"] for t in ts) for n, ts in times.items()
+        },
         "ratio_schnetpack_over_equipot": {
             "wall": {"median": statistics.median(r), "min": min(r), "max": max(r)}
             if (r := ratios["milliseconds"])
@@ -109,7 +111,9 @@ def compare(case: str, sides: list[Side], blocks: int, repetitions: int) -> dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--blocks", type=int, default=9)
     arguments = parser.parse_args()

@@ -74,7 +74,9 @@ class Equipot:
             **{"name": "painn", "channels": CHANNELS, "num_layers": LAYERS, "num_radial": RADIAL},
             **{"cutoff": CUTOFF, "radial": "gaussian", "envelope": "cosine"},
         }
-        statistics = Statistics(elements=ELEMENTS, mean_neighbors=1.0, reference_energies=(0.0,) * len(ELEMENTS))
+        statistics = Statistics(
+            elements=ELEMENTS, mean_neighbors=1.0, reference_energies=(0.0,) * len(ELEMENTS)
+        )
         self.model = Potential(PotentialConfig.model_validate({"model": model}), statistics).eval()
 
     def prepare(self, atoms):

@@ -54,7 +54,7 @@ def structures(potential: Potential, stored: Sequence[Fingerprint], where: str) 
     """The stored frames that came from data; a built cluster is no structure that dynamics may start from."""
     clusters = {frame.num_atoms: frame.positions for frame in built(potential)}
     frames = [_frame(fingerprint, where, index) for index, fingerprint in enumerate(stored)]
-    return [f for f in frames if not np.array_equal(f.positions, clusters.get(f.num_atoms))]
+    return [f for f in frames if not np.array_equal(f.positions, clusters.get(f.num_atoms, f.positions[:0]))]
 
 
 def fingerprint(potential: Potential, frame: Frame) -> Fingerprint:

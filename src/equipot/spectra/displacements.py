@@ -17,8 +17,9 @@ def slopes(
 ) -> Derivatives:
     """Central differences of forces, dipole and polarizability, `step` Å to either side, in float64.
 
-    The step is short since safe norms bend within a thousandth of an ångström. The 6N displaced copies are evaluated as batches of about `atoms_at_once` atoms. The Hessian is symmetrized; an
-    asymmetry above 1e-4 of its largest element is refused, as it comes from a structure or forces with an error.
+    The step is short since safe norms bend within a thousandth of an ångström. The 6N displaced copies are
+    evaluated as batches of about `atoms_at_once` atoms. The Hessian is symmetrized; an asymmetry above 1e-4 of its
+    largest element is refused, as it comes from a structure or forces with an error.
     """
     model = copy.deepcopy(potential).double().requires_grad_(False).eval()
     targets = [name for name in ("dipole", "polarizability") if name in model.targets]

@@ -30,8 +30,12 @@ class WarmupStayCooldown:
             return (step + 1) / self.warmup_steps
         if step < self.cooldown_start:
             return 1.0
-        x = (step - self.cooldown_start + 1) / max(1, self.num_steps - self.cooldown_start)
-        return max(1 - math.sqrt(min(x, 1.0)), FLOOR)
+        return max(1 - math.sqrt(self.cooled(step + 1)), FLOOR)
+
+    def cooled(self, step: int) -> float:
+        """Fraction of the cooldown that lies behind, from 0 to 1."""
+        x = (step - self.cooldown_start) / max(1, self.num_steps - self.cooldown_start)
+        return min(max(x, 0.0), 1.0)
 
 
 @dataclass
