@@ -53,4 +53,4 @@ def test_relaxed_and_the_frequencies_of_ase(tmp_path):
     vibrations = Vibrations(atoms, name=str(tmp_path / "vib"), delta=0.0005)
     vibrations.run()
     expected = vibrations.get_vibrations().get_hessian()
-    np.testing.assert_allclose(slopes(model, atoms).hessian, expected, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(slopes(model, atoms, step=0.0005).hessian, expected, rtol=0, atol=1e-7)
