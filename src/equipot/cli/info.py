@@ -3,10 +3,9 @@
 from typing import Any
 
 from ase.data import chemical_symbols
-from rich.table import Table
 
 from equipot.cli.options import AsJson, ModelFile
-from equipot.cli.screen import as_json, errors_table, out
+from equipot.cli.screen import as_json, errors_table, out, say
 from equipot.cli.verify import proof_table
 from equipot.deploy.model_file import read_document
 
@@ -18,7 +17,6 @@ def info(file: ModelFile, json_: AsJson = False) -> None:
         as_json(document.model_dump(mode="json"))
         return
     potential, statistics = document.potential, document.statistics
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
     rows: dict[str, Any] = {
         "file": file,
         "architecture": f"{potential.model.name}, cutoff {potential.model.cutoff:g} Å, {document.precision}",
@@ -31,8 +29,7 @@ def info(file: ModelFile, json_: AsJson = False) -> None:
         "licence": document.licence,
     }
     for name, value in rows.items():
-        table.add_row(name, str(value))
-    out.print(table)
+        say(f"{name:20}{value}")
     for part in ("valid", "test"):
         errors: Any = document.metrics.get(part)
         if errors:

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from equipot.evaluate.readable import number, of_errors
+
 Observer = Callable[[int, int, str], None]
 
 out = Console(highlight=False)
@@ -73,13 +75,10 @@ def errors_table(title: str, errors: Mapping[str, Mapping[str, Any]]) -> Table:
     ):
         table.add_column(column, justify=side)  # type: ignore[arg-type]
     for name, row in errors.items():
-        factor, unit = READABLE.get(str(row["unit"]), (1.0, str(row["unit"])))
-        values = [f"{float(row[key]) * factor:.4g}" for key in ("mae", "rmse")]
-        table.add_row(name, *values, unit, f"{row['count']}")
+        shown = of_errors(str(row["unit"]))
+        values = [number(float(row[key]) * shown.factor, 4) for key in ("mae", "rmse")]
+        table.add_row(name, *values, shown.unit, f"{row['count']}")
     return table
-
-
-READABLE = {"eV": (1000.0, "meV"), "eV/Å": (1000.0, "meV/Å"), "e*Å": (4803.2046729976, "mD")}
 
 
 @contextmanager

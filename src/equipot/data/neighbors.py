@@ -8,7 +8,7 @@ from vesin import NeighborList
 
 #: Å; two atoms nearer than this have no direction between them
 COINCIDENT = 1e-4
-_FARTHEST = 1e4  # cutoffs between two atoms; a grid of cells over such a distance overflows in the search
+_FARTHEST = 1e6  # cutoffs between two atoms; a grid of cells over such a distance overflows in the search
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from equipot import testing
 from equipot.data.frame import Frame
@@ -100,7 +101,7 @@ def _locality(potential: Potential, specimens: Specimens) -> Iterator[Proof]:
     repeated = testing.supercell(potential, specimens.crystal, (2, 1, 1))
     if repeated:
         yield _proof("supercell", repeated, ROUND_OFF, "a periodic cell against two of them")
-    alone = testing.isolated_atoms(potential)
+    alone = {chemical_symbols[int(z)]: value for z, value in testing.isolated_atoms(potential).items()}
     yield _proof("isolated atom", alone, ROUND_OFF, "finite, without force; each element")
 
 
