@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,3 +83,21 @@ def test_figure_without_sticks(cold):
     assert "harmonic" not in [t.name for t in bare.plotly("ir").data]
     with pytest.raises(ValueError, match="'raman' was not computed"):
         bare["raman"]
+
+
+def test_lines_of_a_reference_method_are_drawn_kept_and_matched(cold, tmp_path):
+    modes = bent.modes()
+    reference = replace(modes.scaled(1.01), source="another level")
+    found = spectrum(cold, kinds=("ir",), harmonic=modes, reference=reference)
+    both = [m.harmonic for m in found["ir"].matches if m.peak is not None]
+    assert_allclose(both, 1.01 * modes.wavenumbers[modes.infrared > 1], rtol=1e-3)
+    names = [t.name for t in found.plotly("ir").data]
+    assert "harmonic" in names and "harmonic reference, another level" in names
+    legend = found.figure().get_axes()[1].get_legend()
+    assert [t.get_text() for t in legend.get_texts()] == ["harmonic", "harmonic reference, another level"]
+    found.write(tmp_path)
+    kept = json.loads((tmp_path / "ir.json").read_text())
+    assert kept["reference"]["source"] == "another level"
+    assert_allclose(
+        kept["reference"]["wavenumber_cm-1"], 1.01 * np.array(kept["harmonic"]["wavenumber_cm-1"])
+    )

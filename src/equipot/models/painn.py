@@ -120,7 +120,7 @@ class PaiNN(nn.Module):
         vectors = batch.vectors().to(s.dtype)
         r = vectors.norm(dim=-1)
         radial, cut = self.radial(r), envelope(self.envelope, r, self.cutoff)
-        harmonics = torch.cat([self.basis.harmonics(vectors, l) for l in (0, 1)], dim=-1)
+        harmonics = self.basis.packed_harmonics(vectors, (0, 1))
         for message, update in zip(self.messages, self.updates, strict=True):
             ds, dv = message(s, v, radial, cut, harmonics, batch)
             s, v = s + ds, v + dv

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from equipot.deploy.atomic import write_atomically
-from equipot.spectra.harmonic import Harmonic
+from equipot.spectra.harmonic import Harmonic, Sticks
 from equipot.spectra.result import Header, Spectra, Spectrum
 
 
@@ -50,7 +50,6 @@ def csv_text(spectrum: Spectrum, header: Header) -> str:
 
 def json_text(spectrum: Spectrum, header: Header) -> str:
     """The same with the peak table and the harmonic lines; masked values are null."""
-    sticks = spectrum.sticks
     document = {
         "header": _header(spectrum, header),
         "wavenumber_cm-1": _numbers(spectrum.wavenumber),
@@ -59,15 +58,22 @@ def json_text(spectrum: Spectrum, header: Header) -> str:
         "components": {name: _numbers(values) for name, values in spectrum.components.items()},
         "peaks": [asdict(peak) for peak in spectrum.peaks],
         "matches": [asdict(row) for row in spectrum.matches],
-        "harmonic": None
-        if sticks is None
-        else {
-            "wavenumber_cm-1": _numbers(sticks.wavenumber),
-            "value": _numbers(sticks.value),
-            "depolarization": None if sticks.depolarization is None else _numbers(sticks.depolarization),
-        },
+        "harmonic": _sticks(spectrum.sticks),
+        "reference": _sticks(spectrum.reference),
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _sticks(sticks: Sticks | None) -> dict[str, Any] | None:
+    if sticks is None:
+        return None
+    ratio = sticks.depolarization
+    return {
+        "source": sticks.source,
+        "wavenumber_cm-1": _numbers(sticks.wavenumber),
+        "value": _numbers(sticks.value),
+        "depolarization": None if ratio is None else _numbers(ratio),
+    }
 
 
 def write_harmonic(harmonic: Harmonic, path: str | Path) -> None:

@@ -48,6 +48,9 @@ def _drawing(spectra: SpectraLike, kind: str, one: Any) -> Drawing:
     data |= {name: np.asarray(values) for name, values in one.components.items()}
     if one.sticks is not None:
         data |= {"harmonic (cm-1)": one.sticks.wavenumber, "harmonic intensity": one.sticks.value}
+    if one.reference is not None:
+        theirs = {"reference (cm-1)": one.reference.wavenumber, "reference intensity": one.reference.value}
+        data |= theirs
     caption = f"{text(one.label[:1].upper() + one.label[1:])}. Band: one standard error."
     if one.sticks is not None and len(one.sticks.value):
         caption += " Below: harmonic lines."
@@ -62,7 +65,9 @@ def _peaks(one: Any) -> str:
         pairs = [(p, None, None, 0) for p in one.peaks]
     columns = ["position / cm⁻¹", "FWHM / cm⁻¹", "area"]
     if one.matches:
-        columns += ["harmonic / cm⁻¹", "intensity", "lines", "shift / cm⁻¹"]
+        lines = one.sticks if one.reference is None else one.reference
+        of = f" ({lines.source})" if lines.source else ""
+        columns += [f"harmonic{of} / cm⁻¹", "intensity", "lines", "shift / cm⁻¹"]
     rows = [_row(*pair, wide=bool(one.matches)) for pair in pairs]
     return table(columns, rows, words=())
 
