@@ -24,6 +24,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
+    made = stamp()
     folder = Path("runs/benchmark-demo")
     shutil.rmtree(folder, ignore_errors=True)
     command = [sys.executable, "-m", "equipot", "demo", "--out", str(folder), *["--quick"] * arguments.quick]
@@ -36,7 +37,7 @@ def main() -> None:
         **found,
         "seconds_in_all": round(sum(found["seconds"].values()), 1),
         "dynamics": {k: header[k] for k in keep if k in header},
-        **stamp(),
+        **made,
     }
     path = RESULTS / ("demo_quick.json" if arguments.quick else "demo.json")
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

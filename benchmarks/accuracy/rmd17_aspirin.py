@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/rmd17-aspirin-painn"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    made = stamp()  # now: the commit that runs, not the one at the end
     values = configuration(arguments.data, arguments.epochs, arguments.batch, arguments.seed)
     started, cpu = time.time(), time.process_time()
 
@@ -84,7 +85,7 @@ def main() -> None:
             for r in log
         ],
         "configuration": values,
-        **stamp(),
+        **made,
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result["test"], indent=1))
