@@ -79,19 +79,19 @@ def aspirin(result: dict[str, Any]) -> list[str]:
 
 def speed(result: dict[str, Any]) -> list[str]:
     lines = [
-        f"**Energy and forces beside SchNetPack's PaiNN**, same weights, eager, {result['threads']} threads "
+        "**Energy and forces beside SchNetPack's PaiNN**, same weights, eager, float32, in turn in one run "
         f"(`{result['command']}`; {where(result)}):",
         "",
-        "| | SchNetPack, ms | equipot, ms | ratio (median of blocks) |",
-        "|---|---|---|---|",
+        "| | threads | SchNetPack, ms | equipot, ms | ratio (median of blocks) |",
+        "|---|---|---|---|---|",
     ]
-    for name, case in result["cases"].items():
-        ms = case["milliseconds"]
-        ratio = case["ratio_schnetpack_over_equipot"]["wall"]["median"]
-        edges = case["edges"]["equipot"]
-        lines.append(
-            f"| {name}, {edges} edges | {ms['schnetpack']:.1f} | {ms['equipot']:.1f} | {ratio:.2f} |"
-        )
+    for threads, cases in result["cases_by_threads"].items():
+        for name, case in cases.items():
+            ms, ratio = case["milliseconds"], case["ratio_schnetpack_over_equipot"]["wall"]["median"]
+            first = f"{name}, {case['edges']['equipot']} edges"
+            lines.append(
+                f"| {first} | {threads} | {ms['schnetpack']:.1f} | {ms['equipot']:.1f} | {ratio:.2f} |"
+            )
     return lines
 
 

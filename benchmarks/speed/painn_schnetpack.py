@@ -61,7 +61,7 @@ class Side:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )
 
     def ask(self, **order: object) -> dict:
@@ -110,35 +110,40 @@ def compare(case: str, sides: list[Side], blocks: int, repetitions: int) -> dict
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--blocks", type=int, default=9)
-    arguments = parser.parse_args()
-    sides = [
-        Side(environment(), "schnetpack", arguments.threads),
-        Side(sys.executable, "equipot", arguments.threads),
-    ]
+def measure(threads: int, blocks: int) -> dict:
+    """Both codes with so many threads."""
+    sides = [Side(environment(), "schnetpack", threads), Side(sys.executable, "equipot", threads)]
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "weights.npz")
         for side in sides:
             side.ask(do="weights", path=path)
+    cases = {
+        "aspirin": compare("aspirin", sides, blocks, 20),
+        "water192": compare("water192", sides, blocks, 3),
+    }
+    for side in sides:
+        side.process.terminate()
+    return cases
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, nargs="+", default=[2, 1])
+    parser.add_argument("--blocks", type=int, default=9)
+    arguments = parser.parse_args()
+    made, load = stamp(), os.getloadavg()[0]
+    found = {str(threads): measure(threads, arguments.blocks) for threads in arguments.threads}
     result = {
         "what": "PaiNN, 128 channels, 3 layers, 20 Gaussians, 5 Å: energy and forces, eager, float32",
         "peer": f"schnetpack {VERSION}",
-        "threads": arguments.threads,
-        "load_at_start": os.getloadavg()[0],
-        "cases": {
-            "aspirin": compare("aspirin", sides, arguments.blocks, 20),
-            "water192": compare("water192", sides, arguments.blocks, 3),
-        },
-        "load_at_end": os.getloadavg()[0],
-        **stamp(),
+        "load_at_start": load,
+        "cases_by_threads": found,
+        **made,
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["cases"], indent=1))
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
