@@ -11,7 +11,7 @@ from equipot import units
 from equipot.engines.ase import Calculator as EngineCalculator
 from equipot.spectra.derivatives import Response, central_differences
 from equipot.spectra.displacements import slopes
-from equipot.spectra.harmonic import WAVENUMBER, harmonic, harmonic_of
+from equipot.spectra.harmonic import WAVENUMBER, harmonic, harmonic_of, mixture
 from equipot.spectra.infrared import KM_MOL_DEBYE
 from spectra import bent
 
@@ -180,3 +180,18 @@ def test_intensity_is_that_of_the_dipole_along_the_mode():
         plus, minus = response(bent.POSITIONS + along), response(bent.POSITIONS - along)
         slope = (plus.dipole - minus.dipole) / 2e-4
         assert intensity == pytest.approx(974.880112 * slope @ slope, rel=1e-6)
+
+
+def test_a_mixture_of_conformers_keeps_the_intensity_of_one_molecule():
+    modes = bent.modes()
+    other = modes.scaled(1.1)
+    mixed = mixture([modes, other], [0.25, 0.75])
+    assert_allclose(mixed.sticks("power").value.sum(), len(modes.wavenumbers))
+    lines = mixed.sticks("ir")
+    assert_allclose(lines.wavenumber, np.sort(np.concatenate([modes.wavenumbers, other.wavenumbers])))
+    assert_allclose(lines.value.sum(), modes.infrared.sum())
+    assert_allclose(
+        lines.value[np.isclose(lines.wavenumber, modes.wavenumbers[-1])], 0.25 * modes.infrared[-1]
+    )
+    with pytest.raises(ValueError, match="adding up to 1"):
+        mixture([modes, other], [0.5, 0.6])

@@ -4,6 +4,7 @@ H̃ = M^(−1/2) H M^(−1/2),    ν = √λ / 2πc,    X′_p = Σ_ib ∂X/∂r
 infrared 974.88 |μ′|² km/mol,    Raman activity 45 a′² + 7 γ′² Å⁴/amu
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import pi
 
@@ -46,6 +47,9 @@ class Harmonic:
     isotropic: Float[np.ndarray, " modes"] | None = None  # a′², Å⁴/amu
     anisotropic: Float[np.ndarray, " modes"] | None = None  # γ′², Å⁴/amu
     source: str = ""  # which model or method
+    share: Float[np.ndarray, " modes"] | None = (
+        None  # of the conformer that a mode belongs to; None: one conformer
+    )
 
     def activity(self) -> Float[np.ndarray, " modes"] | None:
         """Raman activity 45 a′² + 7 γ′², Å⁴/amu."""
@@ -77,6 +81,8 @@ class Harmonic:
         ]
         if values is None:
             return None
+        if self.share is not None:
+            values = values * self.share
         groups = self._groups()
         sums = np.array([values[g].sum() for g in groups])
         centers = np.array([self.wavenumbers[g].mean() for g in groups])
@@ -94,6 +100,26 @@ class Harmonic:
             return []
         cuts = np.flatnonzero(np.diff(self.wavenumbers[real]) > _DEGENERATE) + 1
         return np.split(real, cuts)
+
+
+def mixture(conformers: Sequence[Harmonic], shares: Sequence[float]) -> Harmonic:
+    """The lines of several conformers together, each by its share of the molecules; the geometry is the first one's.
+
+    The shares have to add up to one.
+    """
+    if abs(sum(shares) - 1) > 1e-6 or len(shares) != len(conformers):
+        raise ValueError(
+            f"{len(conformers)} conformers with shares {list(shares)}: expected one each, adding up to 1."
+        )
+    order = np.argsort(np.concatenate([c.wavenumbers for c in conformers]))
+
+    def joined(name: str) -> np.ndarray | None:
+        parts = [getattr(c, name) for c in conformers]
+        return None if any(p is None for p in parts) else np.concatenate(parts)[order]
+
+    values = {n: joined(n) for n in ("wavenumbers", "modes", "infrared", "isotropic", "anisotropic")}
+    share = np.concatenate([np.full(len(c.wavenumbers), s) for c, s in zip(conformers, shares, strict=True)])
+    return replace(conformers[0], **values, share=share[order])
 
 
 def harmonic(
