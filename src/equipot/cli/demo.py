@@ -58,7 +58,7 @@ def demo(
             out.print(errors_table("\nerrors on the test set", run.metrics["test"]))
     with _timed(clock, "verify", quiet):
         model = api.load(run.model)
-        proofs = model.verify(list(run.splits.test)[:3], quick=True)
+        proofs = model.verify(list(run.splits.test)[:3], quick=quick)
         if not quiet:
             out.print(proof_table(proofs))
     conformers = ethanol_harmonic()
