@@ -201,6 +201,7 @@ def test_a_blow_up_stops_and_shows_the_frames(tmp_path):
     good, bad = ase.io.read(tmp_path / "hot" / "stopped.extxyz", index=":")
     assert len(good) == len(bad) == 3
     assert 0 < np.abs(good.positions - bad.positions).max() < 0.5
+    assert json.loads((tmp_path / "hot" / "md.json").read_text())["status"] == "stopped"
 
 
 def test_nan_stops_with_the_atom(tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ class _Run:
         return sum(phase.steps for phase in self.phases[: self.phase]) + self.step
 
     def claim(self) -> str:
-        """Take the folder: "new", "running" or "finished"; refuse one that holds something else."""
+        """Take the folder: "new", "running", "stopped" or "finished"; refuse one that holds something else."""
         path = self.folder / "md.json"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -270,6 +270,7 @@ class _Run:
         chosen = slice(None) if atom is None else slice(atom // size * size, (atom // size + 1) * size)
         path = self.folder / "stopped.extxyz"
         keep(path, [last[chosen], self.atoms[chosen]])
+        self._write_header("stopped")
         who = (
             ""
             if atom is None
