@@ -3,9 +3,9 @@
 import numpy as np
 from ase.build import bulk, molecule
 
-from equipot.data.checks import without_overlaps
 from equipot.data.frame import Frame
 from equipot.data.read import read
+from equipot.data.structure_checks import without_overlaps
 from equipot.data.write import write
 
 

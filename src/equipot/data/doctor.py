@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from equipot.data import checks
+from equipot.data import checks, structure_checks
 from equipot.data.findings import Finding
 from equipot.data.frame import Frame
 from equipot.data.labels import CANDIDATES
@@ -67,7 +67,7 @@ def inspect(
     found = examine(frames, isolated, cutoff)
     if test is not None:
         other = test if isinstance(test, Frames) else read(test, keys, units)
-        found += checks.check_identical(frames.structures, other.structures)
+        found += structure_checks.check_identical(frames.structures, other.structures)
     order = ("error", "warning", "note")
     findings = tuple(sorted(found, key=lambda f: (order.index(f.level), f.row)))
     return Diagnosis(
@@ -86,11 +86,11 @@ def examine(frames: Frames, isolated: Sequence[Frame] = (), cutoff: float = 5.0)
         *checks.check_zero_forces(frames),
         *checks.check_units(frames),
         *checks.check_reference_energies(frames, isolated),
-        *checks.check_identical(frames.structures),
-        *checks.check_overlaps(frames),
+        *structure_checks.check_identical(frames.structures),
+        *structure_checks.check_overlaps(frames),
         *checks.check_force_outliers(frames),
         *checks.check_polarizability(frames),
-        *checks.check_cells(frames, cutoff),
+        *structure_checks.check_cells(frames, cutoff),
     ]
 
 

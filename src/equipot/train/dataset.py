@@ -11,6 +11,7 @@ from equipot.data.config import DataConfig, share
 from equipot.data.frame import Frame
 from equipot.data.read import Frames, read
 from equipot.data.splits import Split, grouped_split, identical_groups, index_split, random_split, shared
+from equipot.data.structure_checks import without_overlaps
 from equipot.potential.targets import TargetsConfig
 
 
@@ -53,7 +54,7 @@ def load(config: DataConfig, targets: TargetsConfig) -> Splits:
     parts = {name: [frames[i] for i in getattr(split, name)] for name in ("train", "valid", "test")}
     parts |= {name: list(found.structures) for name, found in others.items()}
     notes = [n for found in (main, *others.values()) for n in found.notes]
-    parts["train"], excluded = checks.without_overlaps(parts["train"])
+    parts["train"], excluded = without_overlaps(parts["train"])
     parts["train"], large = _below(parts["train"], config.max_force)
     if excluded:
         notes.append(f"{len(excluded)} training frames with atoms on top of each other are left out.")
