@@ -25,5 +25,6 @@ class Statistics(Config):
     mean_neighbors: float  # over atoms that have any, at the model's cutoff
     reference_energies: tuple[float, ...]  # eV, per element
     reference_source: Literal["isolated atoms", "least squares", "given", "none"] = "none"
+    energy_shift: float = 0.0  # eV per atom: mean energy that the reference energies leave, part of every atom
     energy_scale: float = 1.0  # eV/Å: RMS force component, multiplies the per-atom model energy (length 1 Å)
     targets: dict[str, TargetStatistics] = {}

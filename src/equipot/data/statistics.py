@@ -52,6 +52,7 @@ def measure(
         mean_neighbors=mean_neighbors(structures, cutoff),
         reference_energies=reference.values,
         reference_source=reference.source,
+        energy_shift=energy_shift(structures, elements, reference.values),
         energy_scale=energy_scale(structures, elements, reference.values),
         targets=_target_statistics(structures, elements, targets),
     )
@@ -118,6 +119,15 @@ def isolated_energies(frames: Sequence[Frame]) -> dict[int, float]:
                 f"{b:.6f} eV ({frame.where}). Keep one of them."
             )
     return {z: float(f.labels["energy"]) for z, f in found.items()}
+
+
+def energy_shift(frames: Sequence[Frame], elements: Sequence[int], reference: Sequence[float]) -> float:
+    """Mean energy per atom that the reference energies leave, eV: the mean cohesion, where they are of free atoms."""
+    labelled = [f for f in frames if "energy" in f.labels]
+    if not labelled:
+        return 0.0
+    energies = np.array([float(f.labels["energy"]) for f in labelled])
+    return float(np.mean((energies - composition(labelled, elements) @ np.asarray(reference)) / _sizes(labelled)))
 
 
 def energy_scale(frames: Sequence[Frame], elements: Sequence[int], reference: Sequence[float]) -> float:

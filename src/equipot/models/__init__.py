@@ -1,21 +1,32 @@
 """Architectures: one paper, one file. The union below is the list; a name outside it is an error."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import Field
 
+from equipot.models.nequip import NequIP, NequIPConfig
 from equipot.models.painn import PaiNN, PaiNNConfig
 from equipot.models.schnet import SchNet, SchNetConfig
 from equipot.statistics import Statistics
+from equipot.tensor.irreps import SCALAR, Irrep
 
-ModelConfig = Annotated[SchNetConfig | PaiNNConfig, Field(discriminator="name")]
-Backbone = SchNet | PaiNN
+Architecture = SchNetConfig | PaiNNConfig | NequIPConfig
+ModelConfig = Annotated[Architecture, Field(discriminator="name")]
+Backbone = SchNet | PaiNN | NequIP
 
 
-def build_model(config: SchNetConfig | PaiNNConfig, statistics: Statistics) -> Backbone:
-    """The backbone that a configuration describes, with fresh weights."""
+def build_model(
+    config: Architecture, statistics: Statistics, outputs: Collection[Irrep] = (SCALAR,)
+) -> Backbone:
+    """The backbone that a configuration describes, with fresh weights.
+
+    `outputs` are the irreps that heads can read; what a backbone has beyond them it need not compute.
+    """
     match config:
         case SchNetConfig():
             return SchNet(config, statistics)
         case PaiNNConfig():
             return PaiNN(config, statistics)
+        case NequIPConfig():
+            return NequIP(config, statistics, outputs)

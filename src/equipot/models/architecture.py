@@ -9,6 +9,9 @@ from equipot.config import Config
 Size = Literal["small", "medium", "large"]
 
 
+BasisName = Literal["spherical", "cartesian", "auto"]
+
+
 class ArchitectureConfig(Config):
     """A cutoff, and a size that stands for the hyper-parameters which the user does not set."""
 
@@ -24,3 +27,14 @@ class ArchitectureConfig(Config):
             return values
         preset = cls.presets.get(values.get("size", "medium"), {})
         return {**preset, **values}
+
+
+class SteerableConfig(ArchitectureConfig):
+    """An architecture whose features are irreps of any degree, in either tensor basis."""
+
+    basis: BasisName = "auto"  # the same weights give the same numbers in both; auto: spherical, which costs less
+
+    @property
+    def tensor_basis(self) -> str:
+        """The name that `get_basis` understands."""
+        return "spherical" if self.basis == "auto" else self.basis

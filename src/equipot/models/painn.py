@@ -24,6 +24,7 @@ from equipot.models.architecture import ArchitectureConfig
 from equipot.nn.cutoff import EnvelopeName, envelope
 from equipot.nn.dense import AtomicEmbedding, dense, mlp
 from equipot.nn.radial import RadialName, radial_basis
+from equipot.nn.readout import DenseReadout
 from equipot.statistics import Statistics
 from equipot.tensor.basis import Spherical
 from equipot.tensor.features import Features
@@ -112,6 +113,10 @@ class PaiNN(nn.Module):
         rounds = range(config.num_layers)
         self.messages = nn.ModuleList(Message(config.channels, config.num_radial) for _ in rounds)
         self.updates = nn.ModuleList(Update(config.channels) for _ in rounds)
+
+    def energy_readout(self) -> DenseReadout:
+        """F → F/2 → 1."""
+        return DenseReadout(self.irreps.channels("0e"))
 
     def forward(self, batch: AtomicBatch) -> Features:
         """Features 0e and 1o."""

@@ -23,7 +23,9 @@ from equipot.models.architecture import ArchitectureConfig
 from equipot.nn.cutoff import EnvelopeName, envelope
 from equipot.nn.dense import AtomicEmbedding, ShiftedSoftplus, dense, mlp
 from equipot.nn.radial import RadialName, radial_basis
+from equipot.nn.readout import DenseReadout
 from equipot.statistics import Statistics
+from equipot.tensor.basis import Spherical
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irrep, Irreps
 
@@ -79,10 +81,15 @@ class SchNet(nn.Module):
         self.cutoff = config.cutoff
         self.envelope: EnvelopeName = config.envelope
         self.irreps = Irreps.parse(f"{config.channels}x0e")
+        self.basis = Spherical()
         self.embedding = AtomicEmbedding(statistics.elements, config.channels)
         self.radial = radial_basis(config.radial, config.num_radial, config.cutoff)
         layers = [Interaction(config.channels, config.num_radial) for _ in range(config.num_layers)]
         self.interactions = nn.ModuleList(layers)
+
+    def energy_readout(self) -> DenseReadout:
+        """F → F/2 → 1."""
+        return DenseReadout(self.irreps.channels("0e"))
 
     def forward(self, batch: AtomicBatch) -> Features:
         """Features 0e."""

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from equipot.tensor.activation import normalized_silu
+
 
 class ShiftedSoftplus(nn.Module):
     """ln(1 + eˣ) − ln 2: smooth everywhere, zero at zero. Schütt et al., NeurIPS 2017."""
@@ -31,6 +33,38 @@ def mlp(*sizes: int, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
     layers: list[nn.Module] = []
     for num_in, num_out in pairwise(sizes):
         layers += [dense(num_in, num_out), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+class NormalizedLinear(nn.Module):
+    """y = x W / √n for n inputs, W ∼ N(0, 1), no bias: keeps the mean square, and zero at zero."""
+
+    def __init__(self, num_in: int, num_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_in, num_out))
+        self.factor = 1 / math.sqrt(num_in)
+
+    def forward(self, x: Float[Tensor, "*batch num_in"]) -> Float[Tensor, "*batch num_out"]:
+        """The mixed channels."""
+        return x @ (self.weight * self.factor)
+
+
+class NormalizedSiLU(nn.Module):
+    """c x / (1 + e⁻ˣ) with the second moment of its input."""
+
+    def forward(self, x: Float[Tensor, "*batch channels"]) -> Float[Tensor, "*batch channels"]:
+        """Element by element."""
+        return normalized_silu(x)
+
+
+def normalized_mlp(*sizes: int) -> nn.Sequential:
+    """Normalized linear layers with c SiLU between them, none after the last: radial networks of NequIP and MACE.
+
+    Without biases, it is zero where its input is: what vanishes at the cutoff stays so.
+    """
+    layers: list[nn.Module] = []
+    for num_in, num_out in pairwise(sizes):
+        layers += [NormalizedLinear(num_in, num_out), NormalizedSiLU()]
     return nn.Sequential(*layers[:-1])
 
 

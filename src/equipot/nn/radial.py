@@ -19,10 +19,19 @@ class Bessel(nn.Module):
 
     index: Tensor  # exact in every precision, unlike the frequencies nπ/r_c
 
-    def __init__(self, num_radial: int, cutoff: float) -> None:
+    def __init__(self, num_radial: int, cutoff: float, trainable: bool = False) -> None:
         super().__init__()
         self.prefactor, self.unit = math.sqrt(2 / cutoff), math.pi / cutoff
-        self.register_buffer("index", torch.arange(1.0, num_radial + 1), persistent=False)
+        index = torch.arange(1.0, num_radial + 1)
+        if trainable:  # n may leave the integers; then only an envelope brings the basis to zero
+            self.index = nn.Parameter(index)
+        else:
+            self.register_buffer("index", index, persistent=False)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the model."""
+        return self.index.dtype
 
     def forward(self, distance: Float[Tensor, " edges"]) -> Float[Tensor, "edges num_radial"]:
         """The basis at every distance."""

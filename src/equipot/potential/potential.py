@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from equipot.batch import AtomicBatch
 from equipot.config import Config, nearest
 from equipot.models import ModelConfig, build_model
-from equipot.potential.heads import AtomicEnergy, CartesianTensor, Charges, Dipole, IrrepsHead, Polarizability
+from equipot.potential.heads import CartesianTensor, Charges, Dipole, IrrepsHead, Polarizability
 from equipot.potential.lift import Lift
 from equipot.potential.per_element import PerElement
 from equipot.potential.targets import TargetsConfig
 from equipot.properties import Properties, from_items
 from equipot.statistics import Statistics, TargetStatistics
-from equipot.tensor.features import Features
+from equipot.tensor.features import Features, in_spherical
 from equipot.tensor.irreps import SCALAR, Irreps
 
 DERIVED = ("atomic_energies", "forces", "stress")  # what comes with an energy and has no head
@@ -34,7 +34,7 @@ class PotentialConfig(Config):
 class Potential(nn.Module):
     """Energy, forces, stress and every other target of a batch of systems.
 
-        E = Σ_i σ e_i + μ_{z_i},   F = −∂E/∂r,   stress = (1/V) ∂E/∂ε  under  r → r + r·ε, cell → cell + cell·ε
+        E = Σ_i σ e_i + m + μ_{z_i},   F = −∂E/∂r,   stress = (1/V) ∂E/∂ε  under  r → r + r·ε, cell → cell + cell·ε
 
     The backbone runs in the precision of its parameters; geometry, reference energies and sums are float64.
     """
@@ -42,10 +42,12 @@ class Potential(nn.Module):
     def __init__(self, config: PotentialConfig, statistics: Statistics) -> None:
         super().__init__()
         self.config, self.statistics = config, statistics
-        self.model = build_model(config.model, statistics)
+        self.model = build_model(config.model, statistics, config.targets.irreps_read())
         irreps = self.model.irreps
         self.lift = Lift(irreps, config.model.cutoff) if _needs_vectors(config.targets, irreps) else None
         heads = _build_heads(config.targets, self.lift.irreps if self.lift else irreps, statistics)
+        if config.targets.energy is not None:
+            heads = {"energy": self.model.energy_readout(), **heads}
         self.heads = nn.ModuleDict(heads)
         self.reference_energies = PerElement(statistics.reference_energies)
 
@@ -96,7 +98,7 @@ class Potential(nn.Module):
         return set(targets) & set(self.heads)
 
     def _evaluate(self, batch: AtomicBatch, wanted: set[str]) -> Properties:
-        features: Features = self.model(batch)
+        features = in_spherical(self.model(batch), self.model.basis)
         if self.lift is not None:
             features = self.lift(features, batch)
         out: dict[str, Tensor] = {}
@@ -110,7 +112,8 @@ class Potential(nn.Module):
 
     def _atomic_energies(self, features: Features, batch: AtomicBatch) -> Float[Tensor, " atoms"]:
         model = self.heads["energy"](features).double()
-        return self.statistics.energy_scale * model + self.reference_energies(batch.species)
+        references = self.reference_energies(batch.species) + self.statistics.energy_shift
+        return self.statistics.energy_scale * model + references
 
     def _with_derivatives(
         self, batch: AtomicBatch, wanted: set[str], forces: bool, stress: bool, create_graph: bool
@@ -158,8 +161,6 @@ def _build_heads(targets: TargetsConfig, irreps: Irreps, statistics: Statistics)
     charge = None if targets.total_charge == "frame" else float(targets.total_charge)
     elements = statistics.elements
     heads: dict[str, nn.Module] = {}
-    if targets.energy is not None:
-        heads["energy"] = AtomicEnergy(irreps)
     if targets.charges is not None:
         heads["charges"] = Charges(irreps, _measured(statistics, "charges", 1), charge)
     if targets.dipole is not None:

@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from equipot.config import Config
 from equipot.properties import FIELDS
-from equipot.tensor.irreps import Irreps
+from equipot.tensor.irreps import SCALAR, VECTOR, Irrep, Irreps
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -95,6 +95,20 @@ class TargetsConfig(Config):
             name: (3,) * t.order if t.order is not None else (Irreps.parse(t.irreps or "").dim,)
             for name, t in self.tensors.items()
         }
+
+    def irreps_read(self) -> frozenset[Irrep]:
+        """What the heads can use of a backbone's features; it may leave out the rest of its last layer."""
+        read = {SCALAR}
+        if self.dipole is not None or self.polarizability is not None or self.tensors:
+            read.add(VECTOR)
+        if self.polarizability is not None:
+            read.add(Irrep.natural(2))
+        for tensor in self.tensors.values():
+            if tensor.irreps is not None:
+                read |= set(Irreps.parse(tensor.irreps).labels)
+            else:
+                read |= {Irrep.natural(l) for l in range((tensor.order or 0) + 1)}
+        return frozenset(read)
 
     def names(self) -> tuple[str, ...]:
         """Labels that these targets can learn from, forces and stress included."""

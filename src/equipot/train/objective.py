@@ -1,14 +1,15 @@
 """The step that is differentiated: potential and loss as one module, so that DistributedDataParallel can wrap it."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from equipot.batch import AtomicBatch
+from equipot.nn.readout import EnergyReadout
 from equipot.potential import Potential
-from equipot.potential.heads import AtomicEnergy
 from equipot.properties import Properties, from_items
 from equipot.train.loss import Loss
 
@@ -49,8 +50,5 @@ def soften(potential: Potential, batch: AtomicBatch, fraction: float = 0.1) -> N
     assert forces is not None
     rms = float(forces.pow(2).mean().sqrt())
     if rms > 0:
-        head = potential.heads["energy"]
-        assert isinstance(head, AtomicEnergy)
-        last = head.readout[-1]
-        assert isinstance(last, nn.Linear)
-        last.weight.mul_(fraction * potential.statistics.energy_scale / rms)
+        readout = cast(EnergyReadout, potential.heads["energy"])
+        readout.scale_by(fraction * potential.statistics.energy_scale / rms)

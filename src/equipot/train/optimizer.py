@@ -3,12 +3,17 @@
 import torch
 from torch import nn
 
+from equipot.nn.dense import NormalizedLinear
+from equipot.nn.species import SpeciesLinear
+from equipot.tensor.linear import IrrepsLinear
 from equipot.train.config import TrainConfig
 
 
 def build_optimizer(config: TrainConfig, module: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
     """Weight decay on the matrices of linear layers; none on biases, embeddings, norms and scales."""
-    decaying = [m.weight for m in module.modules() if isinstance(m, nn.Linear)]
+    decaying = [m.weight for m in module.modules() if isinstance(m, nn.Linear | NormalizedLinear)]
+    for linear in (m for m in module.modules() if isinstance(m, IrrepsLinear | SpeciesLinear)):
+        decaying += linear.weights.values()
     chosen = {id(p) for p in decaying}
     others = [p for p in module.parameters() if id(p) not in chosen]
     groups = [

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from equipot.config import Config
 from equipot.train.config import TrainConfig
 
-LEARNING_RATES = {"painn": 1e-3, "schnet": 1e-3}
+LEARNING_RATES = {"painn": 1e-3, "schnet": 1e-3, "nequip": 5e-3}
 SHARE_OF_EPOCHS = {"quick": 1 / 20, "standard": 1 / 4, "best": 1.0}
 NOISE_SCALE = 8.0  # structures; the critical batch size that is assumed before it is measured
 

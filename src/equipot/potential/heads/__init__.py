@@ -2,9 +2,8 @@
 
 from equipot.potential.heads.charges import Charges
 from equipot.potential.heads.dipole import Dipole
-from equipot.potential.heads.energy import AtomicEnergy
 from equipot.potential.heads.irreps import IrrepsHead
 from equipot.potential.heads.polarizability import Polarizability
 from equipot.potential.heads.tensor import CartesianTensor
 
-__all__ = ["AtomicEnergy", "CartesianTensor", "Charges", "Dipole", "IrrepsHead", "Polarizability"]
+__all__ = ["CartesianTensor", "Charges", "Dipole", "IrrepsHead", "Polarizability"]

@@ -1,0 +1,51 @@
+"""Products of two features of the same atom or the same edge."""
+
+from collections.abc import Collection
+
+from torch import nn
+
+from equipot.tensor.basis import get_basis
+from equipot.tensor.features import Features, side_by_side
+from equipot.tensor.irreps import Irrep, Irreps, products
+
+
+class PairProduct(nn.Module):
+    """[x ⊗ y]_l3 row by row and channel by channel, every path (l1, l2, l3) kept apart.
+
+    x has K channels of every irrep; y has K as well ("uuu"), or one, which meets them all ("uvu"). Of every irrep
+    among `wanted` that some path makes, the result has K channels per path, side by side, in the order of
+    `paths`; a linear layer mixes them. Weights on paths, where an architecture has them, are that layer's or
+    multiply the result.
+    """
+
+    def __init__(
+        self, irreps_x: Irreps, irreps_y: Irreps, wanted: Collection[Irrep], basis: str, *, even_only: bool = False
+    ) -> None:
+        super().__init__()
+        widths = {n for n, _ in irreps_x}, {n for n, _ in irreps_y}
+        self.channels = max(widths[0])
+        if len(widths[0]) != 1 or len(widths[1]) != 1 or not widths[1] <= {self.channels, 1}:
+            raise ValueError(
+                f"pair product: found '{irreps_x}' and '{irreps_y}'; expected the same number of channels of each "
+                "irrep, or one channel of each in the second factor"
+            )
+        self.basis = get_basis(basis)
+        self.paths = tuple(
+            sorted(
+                ((a, b, c) for a in irreps_x.labels for b in irreps_y.labels for c in products(a, b) if c in wanted
+                 and not (even_only and (a.l + b.l - c.l) % 2)),
+                key=lambda path: path[2],
+            )
+        )
+        labels = list(dict.fromkeys(c for _, _, c in self.paths))
+        self.irreps_out = Irreps(
+            tuple((self.channels * sum(c == label for _, _, c in self.paths), label) for label in labels)
+        )
+
+    def forward(self, x: Features, y: Features) -> Features:
+        """The products of the rows."""
+        parts = [
+            Features(Irreps(((self.channels, c),)), (self.basis.couple(x[a], a.l, y[b], b.l, c.l),))
+            for a, b, c in self.paths
+        ]
+        return side_by_side(parts)

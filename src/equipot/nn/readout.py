@@ -1,0 +1,96 @@
+"""Read-outs of the energy: from the features of an atom to one dimensionless number, e_i.
+
+The potential multiplies by its scale and adds reference energies. Every architecture names the read-out of its paper.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from equipot.nn.dense import NormalizedLinear, mlp, normalized_mlp
+from equipot.tensor.features import Features
+
+
+class EnergyReadout(Protocol):
+    """What the potential calls."""
+
+    def __call__(self, features: Features) -> Float[Tensor, " atoms"]:
+        """One number per atom."""
+        ...
+
+    def scale_by(self, factor: float) -> None:
+        """Multiply the output by a factor, without touching biases."""
+        ...
+
+
+class DenseReadout(nn.Module):
+    """e_i = MLP(s_i), F → F/2 → 1 with biases: SchNet, PaiNN, TensorNet."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.readout = mlp(channels, channels // 2, 1)
+
+    def forward(self, features: Features) -> Float[Tensor, " atoms"]:
+        """One number per atom."""
+        return self.readout(features.scalars)[:, 0]
+
+    @torch.no_grad()
+    def scale_by(self, factor: float) -> None:
+        """Scale the weights of the last layer."""
+        last = self.readout[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight.mul_(factor)
+
+
+class LinearReadout(nn.Module):
+    """e_i = s_i W_1 W_2 …, without activation or bias: NequIP, and, since a sum passes through it, Allegro."""
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__()
+        pairs = zip(sizes, (*sizes[1:], 1), strict=True)
+        self.layers = nn.ModuleList(NormalizedLinear(a, b) for a, b in pairs)
+
+    def forward(self, features: Features) -> Float[Tensor, " atoms"]:
+        """One number per atom."""
+        x = features.scalars
+        for layer in self.layers:
+            x = layer(x)
+        return x[:, 0]
+
+    @torch.no_grad()
+    def scale_by(self, factor: float) -> None:
+        """Scale the weights of the last layer."""
+        last = self.layers[-1]
+        assert isinstance(last, NormalizedLinear)
+        last.weight.mul_(factor)
+
+
+class LayerwiseReadout(nn.Module):
+    """e_i = Σ_t w_t · s_i^t + MLP(s_i^T): each layer its share, the last one through a nonlinearity. MACE, ICTP.
+
+    The scalars of all layers lie side by side, those of the last layer at the end.
+    """
+
+    def __init__(self, channels: Sequence[int], hidden: int) -> None:
+        super().__init__()
+        self.channels = list(channels)
+        self.linear = nn.ModuleList(NormalizedLinear(n, 1) for n in self.channels[:-1])
+        self.last = normalized_mlp(self.channels[-1], hidden, 1)
+
+    def forward(self, features: Features) -> Float[Tensor, " atoms"]:
+        """One number per atom."""
+        *earlier, final = features.scalars.split(self.channels, dim=-1)
+        out = self.last(final)
+        for layer, scalars in zip(self.linear, earlier, strict=True):
+            out = out + layer(scalars)
+        return out[:, 0]
+
+    @torch.no_grad()
+    def scale_by(self, factor: float) -> None:
+        """Scale the last weights of every layer's share."""
+        for layer in (*self.linear, self.last[-1]):
+            assert isinstance(layer, NormalizedLinear)
+            layer.weight.mul_(factor)
