@@ -50,6 +50,12 @@ def test_too_few_frames_or_groups_are_refused():
         grouped_split([0] * 50 + [1] * 50, 10, 10, seed=0)
 
 
+def test_a_list_longer_than_the_name_of_a_file_may_be():
+    """It was looked up as a file, which the system refuses with an error of its own."""
+    text = ",".join(map(str, range(2000)))
+    assert indices(text, 2000).tolist() == list(range(2000))
+
+
 def test_lists_of_indices(tmp_path):
     (tmp_path / "test.txt").write_text("1, 3\n5")
     assert indices("0:10:3", 20).tolist() == [0, 3, 6, 9]

@@ -1,5 +1,6 @@
 """Dividing frames into training, validation and test sets."""
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from equipot.data.frame import Frame
 
 #: Å to which positions are compared when frames are called identical
 RESOLUTION = 1e-5
+#: a list of integers, whatever its length; anything else may be a file
+_LIST = re.compile(r"[\s,\d-]*")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,10 +103,10 @@ def _parsed(text: str, total: int) -> np.ndarray:
         if ":" in text:
             bounds = [int(part) if part.strip() else None for part in text.split(":")]
             return np.arange(total)[slice(*bounds)]
-        if Path(text).is_file():
+        if not _LIST.fullmatch(text):
             text = Path(text).read_text(encoding="utf-8")
         return np.array([int(word) for word in text.replace(",", " ").split()], dtype=np.int64)
-    except (ValueError, TypeError, UnicodeDecodeError):
+    except (ValueError, TypeError, OSError):
         raise ValueError(f"data.split: {text!r:.60}: expected 0:450, 1,5,9, or a file of integers.") from None
 
 
