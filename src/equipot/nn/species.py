@@ -32,7 +32,7 @@ class SpeciesLinear(nn.Module):
         return Features(self.irreps_out, tuple(blocks))
 
     def _mix(
-        self, x: Float[Tensor, "atoms dim channels"], name: str, rows: list[Int[Tensor, " some"]]
+        self, x: Float[Tensor, "atoms dim channels"], name: str, rows: list[Int[Tensor, " _"]]
     ) -> Float[Tensor, "atoms dim channels_out"]:
         weight = self.weights[name] / sqrt(x.shape[-1] * self.num_elements)
         parts = [x.index_select(0, row) @ w for row, w in zip(rows, weight.unbind(0), strict=True)]
