@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
@@ -14,6 +14,7 @@ from equipot.potential.heads import CartesianTensor, Charges, Dipole, IrrepsHead
 from equipot.potential.lift import Lift
 from equipot.potential.per_element import PerElement
 from equipot.potential.targets import TargetsConfig
+from equipot.potential.terms import Terms, TermsConfig
 from equipot.properties import Properties, from_items
 from equipot.statistics import Statistics, TargetStatistics
 from equipot.tensor.features import Features, in_spherical
@@ -29,14 +30,17 @@ class PotentialConfig(Config):
 
     model: ModelConfig
     targets: TargetsConfig = TargetsConfig()
+    terms: TermsConfig = TermsConfig()
 
 
 class Potential(nn.Module):
     """Energy, forces, stress and every other target of a batch of systems.
 
-        E = Σ_i σ e_i + m + μ_{z_i},   F = −∂E/∂r,   stress = (1/V) ∂E/∂ε  under  r → r + r·ε, cell → cell + cell·ε
+        E = Σ_i σ e_i + m + μ_{z_i} + Σ_terms E_i^term
+        F = −∂E/∂r,   stress = (1/V) ∂E/∂ε  under  r → r + r·ε, cell → cell + cell·ε
 
-    The backbone runs in the precision of its parameters; geometry, reference energies and sums are float64.
+    σ: RMS force; m: mean cohesion; μ: reference energies; terms: physics that need not be learned. The backbone runs
+    in the precision of its parameters; geometry, terms, reference energies and sums are float64.
     """
 
     def __init__(self, config: PotentialConfig, statistics: Statistics) -> None:
@@ -50,6 +54,11 @@ class Potential(nn.Module):
             heads = {"energy": self.model.energy_readout(), **heads}
         self.heads = nn.ModuleDict(heads)
         self.reference_energies = PerElement(statistics.reference_energies)
+        self.terms = Terms(config.terms, statistics.elements, config.model.cutoff)
+        if config.terms.any and config.targets.energy is None:
+            raise ValueError(
+                "terms add to an energy, and targets.energy is null. Leave one of the two keys out."
+            )
 
     @property
     def cutoff(self) -> float:
@@ -112,8 +121,12 @@ class Potential(nn.Module):
 
     def _atomic_energies(self, features: Features, batch: AtomicBatch) -> Float[Tensor, " atoms"]:
         model = self.heads["energy"](features).double()
-        references = self.reference_energies(batch.species) + self.statistics.energy_shift
-        return self.statistics.energy_scale * model + references
+        fixed = self.constant_energies(batch.species) + self.terms(batch)
+        return self.statistics.energy_scale * model + fixed
+
+    def constant_energies(self, species: Int[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
+        """What an atom has of itself, eV: the reference energy of its element and the mean cohesion."""
+        return self.reference_energies(species) + self.statistics.energy_shift
 
     def _with_derivatives(
         self, batch: AtomicBatch, wanted: set[str], forces: bool, stress: bool, create_graph: bool

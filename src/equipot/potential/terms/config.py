@@ -1,0 +1,16 @@
+"""The `terms:` section of a configuration."""
+
+from equipot.config import Config
+
+
+class TermsConfig(Config):
+    """Fixed energy terms, added to the energies of the atoms. The model learns what they leave."""
+
+    zbl: bool = (
+        False  # screened repulsion of nuclei closer than the sum of their covalent radii; for dynamics
+    )
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to add."""
+        return self.zbl
