@@ -10,6 +10,7 @@ and without the Condon-Shortley phase, m = −l ... l, so that degree 1 is (x, y
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cache
 from itertools import product as words
 from math import comb, factorial, sqrt
@@ -166,12 +167,17 @@ def harmonic_recursion(l: int) -> np.ndarray:
     return np.where(np.abs(table) < 1e-14, 0.0, table)
 
 
-_TABLES = {
+_TABLES: dict[str, Callable[..., np.ndarray]] = {
     "isometry": isometry,
     "coupling": coupling,
     "harmonic_recursion": harmonic_recursion,
     "permutation_symbol": permutation_symbol,
 }
+
+
+def add(name: str, table: Callable[..., np.ndarray]) -> None:
+    """Let `constant` find a table that another module computes from integers."""
+    _TABLES[name] = table
 
 
 _constants: dict[tuple, Tensor] = {}
