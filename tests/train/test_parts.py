@@ -118,6 +118,16 @@ def test_a_budget_sets_the_number_of_steps():
     assert found.learning_rate == pytest.approx(1e-3 * math.sqrt(2))
 
 
+def test_steps_are_taken_as_given_whatever_their_time():
+    found = plan(TrainConfig(batch=10, steps=123, budget=100.0), "painn", 950, 1, lambda b: 0.25)
+    assert found.num_steps == 123
+
+
+def test_a_run_has_one_length():
+    with pytest.raises(ValueError, match=r"train\.steps=5 and train\.epochs=2: give one of them"):
+        plan(TrainConfig(batch=10, steps=5, epochs=2), "painn", 950, 1, lambda b: 0.25)
+
+
 def test_a_batch_larger_than_the_set_is_refused():
     with pytest.raises(ValueError, match=r"train\.batch=64: the training set has only 20 structures"):
         plan(TrainConfig(batch=64), "painn", 20, 1, lambda b: 1.0)

@@ -26,6 +26,7 @@ class TrainConfig(Config):
 
     preset: Preset = "standard"
     epochs: PositiveInt | None = None  # none: from the preset and the size of the training set
+    steps: PositiveInt | None = None  # optimizer steps, in the place of epochs
     budget: PositiveFloat | None = None  # seconds (or "10min", "2h"): the whole schedule is fitted into it
     batch: PositiveInt | Literal["auto"] = "auto"  # mean structures per step, all processes together
     optimizer: Literal["adamw", "adam", "amsgrad"] = "adamw"

@@ -44,14 +44,16 @@ def plan(
     config: TrainConfig, architecture: str, num_frames: int, world: int, seconds: Callable[[int], float]
 ) -> Plan:
     """Settle batch, steps and learning rate; `seconds(b)` measures one step on b mean structures."""
+    if config.steps is not None and config.epochs is not None:
+        raise ValueError(f"train.steps={config.steps} and train.epochs={config.epochs}: give one of them.")
     batch = config.batch if config.batch != "auto" else best_batch(num_frames, seconds)
     batch = max(batch, world)
     if batch > num_frames:
         raise ValueError(f"train.batch={batch}: the training set has only {num_frames} structures.")
     per_epoch = math.ceil(num_frames / batch)
     epochs = config.epochs or planned_epochs(num_frames, config.preset)
-    num_steps = epochs * per_epoch
-    if config.budget is not None and config.epochs is None:
+    num_steps = config.steps or epochs * per_epoch
+    if config.budget is not None and config.epochs is None and config.steps is None:
         num_steps = max(20, int(config.budget / seconds(batch)))
     rate = config.learning_rate or LEARNING_RATES[architecture] * min(math.sqrt(batch / 5), 3.0)
     every = config.validate_every or max(1, num_steps // 40)

@@ -20,7 +20,7 @@ from equipot.deploy.checkpoints import latest_valid, load_state, save_state
 from equipot.deploy.document import DataFile, ModelDocument, Provenance, versions
 from equipot.deploy.model_file import describe, save
 from equipot.evaluate.metrics import evaluate, table
-from equipot.potential import Potential, PotentialConfig
+from equipot.potential import Potential, PotentialConfig, TargetsConfig
 from equipot.statistics import Statistics
 from equipot.train.config import RunConfig
 from equipot.train.dataset import Splits, load
@@ -43,25 +43,31 @@ class Run:
     leads: bool = True  # of several processes, only one speaks and writes
 
 
-def train(config: RunConfig, folder: Path, *, observe: Observer, say: Say) -> Run:
-    """Train as configured; started again in the same folder, it goes on where it was."""
+def train(
+    config: RunConfig, folder: Path, *, observe: Observer, say: Say, splits: Splits | None = None
+) -> Run:
+    """Train as configured; started again in the same folder, it goes on where it was.
+
+    `splits` are the frames of `config.data`, where the caller has read them already.
+    """
     process = join(config.train.device)
     say = say if process.leads else _silent
     observe = observe if process.leads else _unobserved
     try:
-        return _train(config, folder, process, observe, say)
+        return _train(config, folder, process, observe, say, splits or load(config.data, config.targets))
     finally:
         process.leave()
 
 
-def _train(config: RunConfig, folder: Path, process: Process, observe: Observer, say: Say) -> Run:
-    splits = load(config.data, config.targets)
+def _train(
+    config: RunConfig, folder: Path, process: Process, observe: Observer, say: Say, splits: Splits
+) -> Run:
     config = resolved(config, splits)
-    _refuse_other(folder, config)
+    refuse_other(folder / "config.yaml", config.model_dump(mode="json"), "run")
     statistics = measure(
         [*splits.train, *splits.isolated], config.model.cutoff, config.targets, config.data.reference_energies
     )
-    _refuse_unfit(splits, config, statistics)
+    refuse_unfit(splits, config.targets, statistics.elements)
     for note in splits.notes:
         say(note)
     graphs = {
@@ -114,7 +120,7 @@ def _trainer(
     for file, reason in skipped:
         say(f"Passed over {file}: {reason}")
     if path is None:
-        settled = _settle(potential, graphs["train"], names, config, process)
+        settled = settle(potential, graphs["train"], names, config, process)
         return Trainer(potential, graphs["train"], graphs["valid"], names, config.train, settled, process)
     tensors, record = load_state(path)
     settled = parse(Plan, record["plan"], str(path))
@@ -129,7 +135,7 @@ def _trainer(
     return trainer
 
 
-def _settle(
+def settle(
     potential: Potential, train: list[Graph], names: Sequence[str], config: RunConfig, process: Process
 ) -> Plan:
     """Plan with step times measured on a copy, so that measuring leaves no trace in the run."""
@@ -200,12 +206,12 @@ def _rewind(log: Path, step: int) -> None:
         )
 
 
-def _refuse_unfit(splits: Splits, config: RunConfig, statistics: Statistics) -> None:
+def refuse_unfit(splits: Splits, targets: TargetsConfig, elements: Sequence[int]) -> None:
     """Frames that a model of these elements and targets could not evaluate, found before the first step."""
-    targets, total = config.targets, config.targets.total_charge
+    total = targets.total_charge
     charged = targets.charges is not None or (targets.dipole is not None and targets.dipole.form != "atomic")
     for frame in (f for frames in splits.parts().values() for f in frames):
-        refuse_unknown(frame, statistics.elements)
+        refuse_unknown(frame, elements)
         if charged and total == "frame" and frame.charge is None:
             raise ValueError(
                 f"{frame.where}: no total charge, which the targets charges and dipole need.\n"
@@ -219,16 +225,15 @@ def _refuse_unfit(splits: Splits, config: RunConfig, statistics: Statistics) -> 
             )
 
 
-def _refuse_other(folder: Path, config: RunConfig) -> None:
-    """Make sure that a run that is in the folder is this one."""
-    path = folder / "config.yaml"
-    if not path.exists():
+def refuse_other(stored: Path, values: dict[str, Any], what: str) -> None:
+    """Make sure that what is in a folder, by the configuration stored there, is what is asked for now."""
+    if not stored.exists():
         return
-    different = _differences(read_yaml(path), config.model_dump(mode="json"))
+    different = _differences(read_yaml(stored), values)
     if different:
         listing = "\n".join(f"  {key}: {a!r} there, {b!r} now" for key, a, b in different[:12])
         raise ValueError(
-            f"{folder}: holds a run with another configuration:\n{listing}\n"
+            f"{stored.parent}: holds a {what} with another configuration:\n{listing}\n"
             "Choose another folder with --out, or remove this one."
         )
 
