@@ -47,11 +47,14 @@ class TensorBasis(Protocol):
         self,
         x: Float[Tensor, "*batch dim1 channels"],
         l1: int,
-        y: Float[Tensor, "*batch dim2 channels"],
+        y: Float[Tensor, "*batch dim2 #channels"],
         l2: int,
         l3: int,
     ) -> Float[Tensor, "*batch dim3 channels"]:
-        """The degree-l3 part of x ⊗ y, channel by channel: √(2l3+1) times the 3j contraction."""
+        """The degree-l3 part of x ⊗ y, channel by channel: √(2l3+1) times the 3j contraction.
+
+        One channel of y meets all of x.
+        """
         ...
 
     def coupling(self, l1: int, l2: int, l3: int) -> Float[Tensor, "dim3 dim1 dim2"]:
@@ -117,7 +120,7 @@ class Spherical:
         self,
         x: Float[Tensor, "*batch dim1 channels"],
         l1: int,
-        y: Float[Tensor, "*batch dim2 channels"],
+        y: Float[Tensor, "*batch dim2 #channels"],
         l2: int,
         l3: int,
     ) -> Float[Tensor, "*batch dim3 channels"]:
@@ -190,7 +193,7 @@ class Cartesian:
         self,
         x: Float[Tensor, "*batch dim1 channels"],
         l1: int,
-        y: Float[Tensor, "*batch dim2 channels"],
+        y: Float[Tensor, "*batch dim2 #channels"],
         l2: int,
         l3: int,
     ) -> Float[Tensor, "*batch dim3 channels"]:
@@ -229,7 +232,7 @@ class Cartesian:
 def _contract(
     x: Float[Tensor, "*batch dim1 channels"],
     l1: int,
-    y: Float[Tensor, "*batch dim2 channels"],
+    y: Float[Tensor, "*batch dim2 #channels"],
     l2: int,
     l3: int,
 ) -> Float[Tensor, "*batch dim3 channels"]:
@@ -239,11 +242,11 @@ def _contract(
     batch, channels = x.shape[:-2], x.shape[-1]
     if not odd:
         xs = x.reshape(*batch, 3 ** (l1 - k), 3**k, channels)
-        ys = y.reshape(*batch, 3**k, 3 ** (l2 - k), channels)
+        ys = y.reshape(*batch, 3**k, 3 ** (l2 - k), y.shape[-1])
         out = torch.einsum("...aic,...ibc->...abc", xs, ys)
     else:
         xs = x.reshape(*batch, 3, 3 ** (l1 - k - 1), 3**k, channels)
-        ys = y.reshape(*batch, 3, 3**k, 3 ** (l2 - k - 1), channels)
+        ys = y.reshape(*batch, 3, 3**k, 3 ** (l2 - k - 1), y.shape[-1])
         symbol = constant("permutation_symbol", like=x)
         out = torch.einsum("pqr,...qaic,...ribc->...pabc", symbol, xs, ys)
     return out.reshape(*batch, 3**l3, channels)
