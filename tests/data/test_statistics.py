@@ -8,7 +8,7 @@ from ase.build import molecule
 from data.samples import ATOMS, atom, waters, write
 from equipot.data.frame import Frame
 from equipot.data.read import read
-from equipot.data.statistics import mean_neighbors, measure, reference_energies
+from equipot.data.statistics import energy_shift, mean_neighbors, measure, reference_energies
 from equipot.potential import TargetsConfig
 
 SPECIES = {"H2O": 1.0, "CH4": 2.0, "CH3OH": 3.0, "H2": 0.5, "CO2": 4.0}
@@ -84,6 +84,29 @@ def test_without_forces_the_scale_is_the_spread_of_the_energy_per_atom(molecules
         for f in shaken
     ]
     assert measure(shaken, 5.0).energy_scale == pytest.approx(np.std(residual))
+
+
+def test_the_shift_is_the_mean_energy_per_atom_that_references_leave(molecules):
+    """Of free atoms with a cohesion of −2 eV per atom, whatever the sizes of the molecules."""
+    bound = [f.with_labels(energy=np.array(f.labels["energy"] - 2.0 * f.num_atoms)) for f in molecules]
+    atoms = [isolated(symbol, ENERGIES[z]) for symbol, z in (("H", 1), ("C", 6), ("O", 8))]
+    stats = measure([*atoms, *bound], 5.0)
+    assert stats.reference_source == "isolated atoms"
+    assert stats.energy_shift == pytest.approx(-2.0, abs=1e-10)
+    deeper = np.array(bound[1].labels["energy"] - 1.0 * bound[1].num_atoms)
+    uneven = [bound[0], bound[1].with_labels(energy=deeper)]
+    shift = energy_shift(uneven, (1, 6, 8), stats.reference_energies)
+    assert shift == pytest.approx(-2.5, abs=1e-10)  # the mean over frames, each by its own size
+
+
+def test_least_squares_leaves_no_shift_where_it_fits(molecules):
+    assert measure(molecules, 5.0).energy_shift == pytest.approx(0.0, abs=1e-10)
+
+
+def test_without_energies_there_is_no_shift(molecules):
+    bare = [f.with_labels(forces=np.ones((f.num_atoms, 3))) for f in molecules]
+    bare = [Frame(**{**vars(f), "labels": {"forces": f.labels["forces"]}}) for f in bare]
+    assert measure(bare, 5.0, TargetsConfig()).energy_shift == 0.0
 
 
 def test_scales_are_one_where_nothing_varies(molecules):

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from equipot.nn.dense import AtomicEmbedding, ShiftedSoftplus, dense, mlp
+from equipot.nn.dense import AtomicEmbedding, NormalizedLinear, ShiftedSoftplus, dense, mlp, normalized_mlp
 
 
 def test_shifted_softplus():
@@ -36,3 +36,28 @@ def test_embedding_goes_by_atomic_number():
     few, more = AtomicEmbedding((1, 8), 4), AtomicEmbedding((1, 6, 8), 4)
     more.load_state_dict(few.state_dict())
     assert torch.equal(few(torch.tensor([1])), more(torch.tensor([2])))
+
+
+def test_a_normalized_layer_keeps_the_mean_square(float64):
+    layer, x = NormalizedLinear(200, 300), torch.randn(400, 200)
+    assert torch.allclose(layer(x), x @ layer.weight / math.sqrt(200), rtol=1e-13)
+    assert math.isclose(layer(x).square().mean().item(), 1, rel_tol=0.05)
+    assert math.isclose(
+        layer.weight.square().mean().item(), 1, rel_tol=0.05
+    )  # the factor is not in the weight
+
+
+def test_a_normalized_network_keeps_the_mean_square_through_its_depth(float64):
+    """Each c SiLU keeps it for normal inputs; what finite widths change is a few percent per layer."""
+    out = normalized_mlp(256, 256, 256, 256, 256)(torch.randn(500, 256))
+    assert math.isclose(out.square().mean().item(), 1, rel_tol=0.2)
+    without = mlp(256, 256, 256, 256, 256)(torch.randn(500, 256))
+    assert without.square().mean().item() < 0.1  # what the constants are for
+
+
+def test_a_normalized_network_vanishes_where_its_input_does():
+    """So that an envelope on the radial basis is enough for the weights of messages."""
+    network = normalized_mlp(6, 8, 8, 3)
+    assert torch.equal(network(torch.zeros(2, 6)), torch.zeros(2, 3))
+    assert not [name for name, _ in network.named_parameters() if "bias" in name]
+    assert len(network) == 5  # three layers, two activations between them

@@ -67,3 +67,19 @@ def test_constants_are_not_saved(name):
 @pytest.mark.parametrize("name", ["bessel", "gaussian"])
 def test_no_edges(name):
     assert radial_basis(name, 7, 3.7)(torch.empty(0)).shape == (0, 7)
+
+
+def test_trainable_frequencies_start_at_the_integers(r):
+    fixed, trainable = Bessel(6, CUTOFF).double(), Bessel(6, CUTOFF, trainable=True).double()
+    assert torch.equal(fixed(r), trainable(r))
+    assert list(dict(trainable.named_parameters())) == ["index"] and not list(fixed.parameters())
+    assert torch.equal(trainable.state_dict()["index"], torch.arange(1.0, 7.0, dtype=torch.float64))
+
+
+def test_the_gradient_of_a_frequency(r):
+    """∂b_n/∂n = √(2/r_c) (π/r_c) cos(nπr/r_c)."""
+    basis = Bessel(6, CUTOFF, trainable=True).double()
+    (found,) = torch.autograd.grad(basis(r).sum(), basis.index)
+    n = torch.arange(1, 7, dtype=torch.float64) * math.pi / CUTOFF
+    expected = math.sqrt(2 / CUTOFF) * math.pi / CUTOFF * torch.cos(r[:, None] * n).sum(0)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
