@@ -1,7 +1,7 @@
 """Configuration: frozen, typed, and every unknown key an error that names the nearest right one."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -50,8 +50,14 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return values
 
 
-def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """Apply `a.b=value` in order; the value is read as YAML, so `3`, `true` and `[1, 2]` mean what they say."""
+def override(
+    values: dict[str, Any], assignments: Sequence[str], short: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Apply `a.b=value` in order; the value is read as YAML, so `3`, `true` and `[1, 2]` mean what they say.
+
+    `short` are the sections that may be one word, and the key which it stands for: after `a=word`, `a.b=value` adds to
+    the table {key: word}. Below any other word there is nothing to set, and that is said.
+    """
     out = _copy(values)
     for text in assignments:
         key, equals, value = text.partition("=")
@@ -59,9 +65,8 @@ def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
             raise ValueError(f"option {text!r}: expected key=value, for example train.epochs=100.")
         *parents, last = key.split(".")
         node = out
-        for parent in parents:
-            below = node.get(parent)
-            node[parent] = below if isinstance(below, dict) else {}
+        for depth, parent in enumerate(parents, 1):
+            node[parent] = _section(node.get(parent), ".".join(parents[:depth]), text, short or {})
             node = node[parent]
         try:
             node[last] = yaml.safe_load(value)
@@ -76,6 +81,15 @@ def nearest(word: str, known: Sequence[str]) -> str:
     """' Did you mean X?' when something is close, else the list of what is known."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(sorted(known))}."
+
+
+def _section(found: Any, path: str, option: str, short: Mapping[str, str]) -> dict[str, Any]:
+    """What stands at the path of an option, as a table."""
+    if found is None or isinstance(found, dict):
+        return found or {}
+    if path in short:
+        return {short[path]: found}
+    raise ValueError(f"option {option!r}: {path} = {found!r} is not a table of keys.")
 
 
 def _copy(values: dict[str, Any]) -> dict[str, Any]:

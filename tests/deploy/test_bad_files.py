@@ -12,7 +12,7 @@ import torch
 
 from equipot.deploy import describe, load, read_document, save, save_state
 from equipot.deploy.document import to_json
-from equipot.deploy.model_file import _tensors
+from equipot.deploy.model_file import weights
 from equipot.deploy.tensors import MAX_HEADER, pack
 
 
@@ -30,7 +30,7 @@ def forge(build, tmp_path):
     def write(edit_document=None, edit_tensors=None, text=None):
         potential = build()
         document = json.loads(to_json(describe(potential)))
-        tensors = {n: t.detach().clone() for n, t in _tensors(potential).items()}
+        tensors = {n: t.detach().clone() for n, t in weights(potential).items()}
         for edit, values in ((edit_document, document), (edit_tensors, tensors)):
             if edit is not None:
                 edit(values)
@@ -299,7 +299,7 @@ def test_random_damage_is_refused_or_harmless(build, tmp_path, model):
     path = tmp_path / "a.equipot"
     save(path, build(model, "all"))
     data, (potential, document) = path.read_bytes(), load(path)
-    weights, draw = _tensors(potential), random.Random(0)
+    saved, draw = weights(potential), random.Random(0)
     header = 8 + int.from_bytes(data[:8], "little")
     for trial in range(100):
         damaged = bytearray(data)
@@ -312,14 +312,14 @@ def test_random_damage_is_refused_or_harmless(build, tmp_path, model):
             assert str(path) in str(error)
             continue
         assert read == document
-        for name, tensor in _tensors(found).items():
-            assert torch.equal(tensor, weights[name])
+        for name, tensor in weights(found).items():
+            assert torch.equal(tensor, saved[name])
 
 
 def test_forged_documents_never_raise_anything_else(build, tmp_path):
     """Damage with a valid checksum: single characters of the document, as an attacker could write them."""
     potential, path, draw = build("painn", "all"), tmp_path / "a.equipot", random.Random(1)
-    text, tensors = to_json(describe(potential)), _tensors(potential)
+    text, tensors = to_json(describe(potential)), weights(potential)
     for _ in range(50):
         place = draw.randrange(len(text))
         forged = text[:place] + draw.choice('0123456789eE.-"[]{},:ax') + text[place + 1 :]

@@ -73,9 +73,17 @@ class DataFile(Config):
             return cls(name=Path(path).name, sha256=file_digest(file, "sha256").hexdigest(), frames=frames)
 
 
+class Ancestor(Config):
+    """A model file that a training started from."""
+
+    name: str
+    identity: str  # hash of its weights and of what gives them a meaning
+
+
 class Provenance(Config):
     """Where a model comes from."""
 
+    ancestors: tuple[Ancestor, ...] = ()  # of a fine-tuned model, the nearest first
     data: tuple[DataFile, ...] = ()
     split: dict[str, NonNegativeInt] = {}  # part -> number of frames
     split_seed: int | None = None

@@ -1,7 +1,7 @@
 """Small frames with the model's answer, by which a loaded model proves that it is the one that was saved."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -52,9 +52,28 @@ def built(potential: Potential, count: int = 3) -> list[Frame]:
 
 def structures(potential: Potential, stored: Sequence[Fingerprint], where: str) -> list[Frame]:
     """The stored frames that came from data; a built cluster is no structure that dynamics may start from."""
+    return [frame for frame, _ in _from_data(potential, stored, where)]
+
+
+def answered(potential: Potential, stored: Sequence[Fingerprint], where: str) -> list[Frame]:
+    """The same frames, labelled with what the model said of them when it was saved."""
+    shapes = {"energy": (), "forces": (-1, 3), "charges": (-1,), "dipole": (3,), "polarizability": (3, 3)}
+    shapes |= {"stress": (3, 3)} | {n: (-1, *s) for n, s in potential.config.targets.shapes().items()}
+    return [
+        frame.with_labels(**{n: np.array(v).reshape(shapes[n]) for n, v in said.items() if n in shapes})
+        for frame, said in _from_data(potential, stored, where)
+    ]
+
+
+def _from_data(
+    potential: Potential, stored: Sequence[Fingerprint], where: str
+) -> Iterator[tuple[Frame, Mapping[str, tuple[float, ...]]]]:
+    """Frames that are not built clusters, and the model's answers."""
     clusters = {frame.num_atoms: frame.positions for frame in built(potential)}
-    frames = [_frame(fingerprint, where, index) for index, fingerprint in enumerate(stored)]
-    return [f for f in frames if not np.array_equal(f.positions, clusters.get(f.num_atoms, f.positions[:0]))]
+    for index, fingerprint in enumerate(stored):
+        frame = _frame(fingerprint, where, index)
+        if not np.array_equal(frame.positions, clusters.get(frame.num_atoms, frame.positions[:0])):
+            yield frame, fingerprint.expected
 
 
 def fingerprint(potential: Potential, frame: Frame) -> Fingerprint:

@@ -70,7 +70,7 @@ def describe(
 
 def save(path: str | Path, potential: Potential, document: ModelDocument | None = None) -> ModelDocument:
     """Write a model file, atomically, and only if it loads again with the same numbers."""
-    path, tensors = Path(path), _tensors(potential)
+    path, tensors = Path(path), weights(potential)
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise ValueError(
@@ -95,7 +95,7 @@ def load(
     potential = _build(document, header.path)
     stored = read_tensors(header)
     with torch.no_grad():
-        for name, tensor in _tensors(potential).items():
+        for name, tensor in weights(potential).items():
             if not bool(torch.isfinite(stored[name]).all()):
                 raise ValueError(
                     f"{path}: {name} has weights that are not finite; expected numbers. Train again."
@@ -129,14 +129,19 @@ def with_proofs(path: str | Path, proofs: Sequence[Proof]) -> ModelDocument:
 
 
 def identity(path: str | Path) -> str:
-    """A hash of what determines the numbers of a model; it survives new proofs and metrics."""
+    """A hash of what determines the numbers of a model; it survives new proofs and metrics.
+
+    Defaults are left out, so that an option which a later version adds does not change the hash of an old file.
+    """
     header = read_header(path, "model")
     document = from_json(header.document, str(path))
-    essence = document.model_dump_json(include={"convention", "potential", "statistics", "precision"})
-    return hashlib.sha256(essence.encode() + read_data(header)).hexdigest()
+    tables = (document.potential, document.statistics)
+    essence = [document.convention, document.precision, document.potential.model.name]
+    essence += [table.model_dump_json(exclude_defaults=True) for table in tables]
+    return hashlib.sha256("\n".join(essence).encode() + read_data(header)).hexdigest()
 
 
-def _tensors(potential: Potential) -> dict[str, Tensor]:
+def weights(potential: Potential) -> dict[str, Tensor]:
     """Parameters, and buffers of real numbers whether torch calls them persistent or not.
 
     A constant such as the frequencies of a radial basis has the rounding of the precision it was made in, so
@@ -147,7 +152,7 @@ def _tensors(potential: Potential) -> dict[str, Tensor]:
 
 
 def _precision(potential: Potential) -> Precision:
-    found = {t.dtype for t in _tensors(potential).values()}
+    found = {t.dtype for t in weights(potential).values()}
     if len(found) != 1 or (dtype := found.pop()) not in PRECISIONS:
         raise ValueError(f"a potential of {sorted(map(str, found))}; expected all float32, or all float64.")
     return PRECISIONS[dtype]
@@ -157,7 +162,7 @@ def _outline(document: ModelDocument, header: Header) -> dict[str, tuple[int, ..
     """Names and shapes that the document asks for, found without memory and without exceeding the file."""
     with _at_most(header.tensors), torch.device("meta"):
         potential = _build(document, header.path)
-    return {name: tuple(tensor.shape) for name, tensor in _tensors(potential).items()}
+    return {name: tuple(tensor.shape) for name, tensor in weights(potential).items()}
 
 
 def _build(document: ModelDocument, path: Path) -> Potential:

@@ -1,5 +1,6 @@
 """How a potential is trained."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
@@ -35,6 +36,9 @@ class TrainConfig(Config):
     )
     weight_decay: NonNegativeFloat = 1e-3  # decoupled, on matrices of linear layers only
     schedule: Literal["warmup-stay-cooldown", "plateau", "constant"] = "warmup-stay-cooldown"
+    warmup: float | None = Field(
+        default=None, ge=0, le=1
+    )  # fraction of the steps; none: 1 %, at least 100 of them
     cooldown: float | None = Field(default=None, ge=0, le=1)  # fraction of the steps; none: the preset's
     plateau: PlateauConfig = PlateauConfig()
     loss: Literal["auto", "squared", "huber"] = "auto"
@@ -67,6 +71,45 @@ class TrainConfig(Config):
         raise ValueError('give seconds, or a number with a unit such as "30s", "10min", "2h", "1d"')
 
 
+#: sections that may be given as one word, and the key which that word is of
+SHORT = {"data.split": "by", "start": "model", "start.old": "data"}
+
+
+class OldDataConfig(Config):
+    """What the parent was trained on; `old: old.xyz` is short for `old: {data: old.xyz}`.
+
+    Read with the keys, units and split of that training. Errors on its test part, before and after, say what was
+    forgotten.
+    """
+
+    data: Path
+    test: Path | None = None  # frames to measure on; none: the test part of the parent's split
+    replay: bool = False  # train on old frames too, as many as there are new ones: less is forgotten
+
+
+class StartConfig(Config):
+    """Fine-tuning: training that starts from a model file; `start: m.equipot` is short for `start: {model: m.equipot}`.
+
+    Architecture, cutoff and scales are those of the file. Targets that it has start from its weights, others from
+    fresh ones.
+    """
+
+    model: Path  # the file, called the parent
+    freeze: tuple[
+        str, ...
+    ] = ()  # parts that stay as they are, by module: model, model.messages.0, heads.dipole
+    references: Literal["refit", "keep"] = (
+        "refit"  # energies of the elements: least squares of label − parent, or kept
+    )
+    heads: Literal["keep", "drop"] = "keep"  # what becomes of targets of the parent that are not asked for
+    old: OldDataConfig | None = None
+
+    @field_validator("old", mode="before")
+    @classmethod
+    def _file(cls, value: object) -> object:
+        return {SHORT["start.old"]: value} if isinstance(value, str | Path) else value
+
+
 class RunConfig(Config):
     """One training run, from the data to the model file."""
 
@@ -74,6 +117,12 @@ class RunConfig(Config):
     model: ModelConfig = PaiNNConfig()
     targets: TargetsConfig = TargetsConfig()
     train: TrainConfig = TrainConfig()
+    start: StartConfig | None = None
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _file(cls, value: object) -> object:
+        return {SHORT["start"]: value} if isinstance(value, str | Path) else value
 
     @field_validator("model", mode="before")
     @classmethod

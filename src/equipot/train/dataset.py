@@ -1,6 +1,6 @@
 """From the `data:` section of a configuration to the frames of each part."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +36,13 @@ class Splits:
         return {name: len(frames) for name, frames in self.parts().items()}
 
 
-def load(config: DataConfig, targets: TargetsConfig) -> Splits:
-    """Read, check that every target has labels, divide, and look for frames that are in two parts."""
+def load(config: DataConfig, targets: TargetsConfig, optional: Collection[str] = ()) -> Splits:
+    """Read, check that every target has labels (those of `optional` may have none), divide, and look for frames that
+    are in two parts.
+    """
     main = _read(config, config.train, targets)
-    names = targets.names()
-    main.require(names, everywhere=config.required is True)
+    everywhere = config.required is True
+    main.require([n for n in targets.names() if everywhere or n not in optional], everywhere)
     _refuse_ambiguous(main)
     if not isinstance(config.required, bool):
         main.require(config.required, everywhere=True)

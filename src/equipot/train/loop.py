@@ -63,7 +63,7 @@ class Trainer:
         self.objective = DistributedDataParallel(objective) if process.world > 1 else objective
         self.optimizer = build_optimizer(config, potential, plan.learning_rate)
         cooldown = COOLDOWN[config.preset] if config.cooldown is None else config.cooldown
-        self.schedule = WarmupStayCooldown(plan.num_steps, cooldown)
+        self.schedule = WarmupStayCooldown(plan.num_steps, cooldown, plan.warmup)
         self.plateau = Plateau(config.plateau.factor, config.plateau.patience)
         self.patience = Patience(config.patience)
         self.averages = Averages(potential, plan.num_steps)

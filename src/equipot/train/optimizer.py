@@ -10,12 +10,13 @@ from equipot.train.config import TrainConfig
 
 
 def build_optimizer(config: TrainConfig, module: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Weight decay on the matrices of linear layers; none on biases, embeddings, norms and scales."""
+    """Weight decay on matrices of linear layers; none on biases, embeddings, norms, scales. Frozen ones stay out."""
     decaying = [m.weight for m in module.modules() if isinstance(m, nn.Linear | NormalizedLinear)]
     for linear in (m for m in module.modules() if isinstance(m, IrrepsLinear | SpeciesLinear)):
         decaying += linear.weights.values()
     chosen = {id(p) for p in decaying}
-    others = [p for p in module.parameters() if id(p) not in chosen]
+    others = [p for p in module.parameters() if id(p) not in chosen and p.requires_grad]
+    decaying = [p for p in decaying if p.requires_grad]
     groups = [
         {"params": decaying, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},

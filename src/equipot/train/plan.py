@@ -7,8 +7,10 @@ from collections.abc import Callable
 from equipot.config import Config
 from equipot.train.config import TrainConfig
 
-LEARNING_RATES = {"painn": 1e-3, "schnet": 1e-3, "nequip": 5e-3}
+LEARNING_RATES = {"painn": 1e-3, "schnet": 1e-3, "nequip": 5e-3, "allegro": 1e-3}
 SHARE_OF_EPOCHS = {"quick": 1 / 20, "standard": 1 / 4, "best": 1.0}
+# of training that starts from a model file: a tenth of the rate, few epochs, small batches
+TUNING_RATE, TUNING_WARMUP, TUNING_EPOCHS, TUNING_BATCH = 0.1, 0.02, (20, 50), (2, 8)
 NOISE_SCALE = 8.0  # structures; the critical batch size that is assumed before it is measured
 
 
@@ -20,12 +22,19 @@ class Plan(Config):
     steps_per_epoch: int
     learning_rate: float
     validate_every: int
+    warmup: float | None = None  # fraction of the steps
 
 
 def planned_epochs(num_frames: int, preset: str) -> int:
     """2000 epochs up to 450 structures, then 2000 (450/n)^0.6, at least 20; the preset takes a share of them."""
     full = 2000 if num_frames <= 450 else 2000 * (450 / num_frames) ** 0.6
     return max(20, round(full * SHARE_OF_EPOCHS[preset]))
+
+
+def tuning_epochs(num_frames: int, preset: str) -> int:
+    """50 epochs up to 450 structures, then 50 (450/n)^0.6, at least 20; 20 in a quick run."""
+    fewest, most = TUNING_EPOCHS
+    return fewest if preset == "quick" else max(fewest, round(most * min(1.0, 450 / num_frames) ** 0.6))
 
 
 def best_batch(num_frames: int, seconds: Callable[[int], float]) -> int:
@@ -41,24 +50,42 @@ def best_batch(num_frames: int, seconds: Callable[[int], float]) -> int:
 
 
 def plan(
-    config: TrainConfig, architecture: str, num_frames: int, world: int, seconds: Callable[[int], float]
+    config: TrainConfig,
+    architecture: str,
+    num_frames: int,
+    world: int,
+    seconds: Callable[[int], float],
+    *,
+    tuning: bool = False,
 ) -> Plan:
-    """Settle batch, steps and learning rate; `seconds(b)` measures one step on b mean structures."""
+    """Settle batch, steps and learning rate; `seconds(b)` measures one step on b mean structures.
+
+    `tuning`: the weights are those of a model file.
+    """
     if config.steps is not None and config.epochs is not None:
         raise ValueError(f"train.steps={config.steps} and train.epochs={config.epochs}: give one of them.")
-    batch = config.batch if config.batch != "auto" else best_batch(num_frames, seconds)
+    batch = config.batch
+    if batch == "auto":
+        batch = best_batch(num_frames, seconds)
+        if tuning:
+            batch = min(max(batch, TUNING_BATCH[0]), TUNING_BATCH[1], num_frames)
     batch = max(batch, world)
     if batch > num_frames:
         raise ValueError(f"train.batch={batch}: the training set has only {num_frames} structures.")
     per_epoch = math.ceil(num_frames / batch)
-    epochs = config.epochs or planned_epochs(num_frames, config.preset)
+    epochs = config.epochs or (tuning_epochs if tuning else planned_epochs)(num_frames, config.preset)
     num_steps = config.steps or epochs * per_epoch
     if config.budget is not None and config.epochs is None and config.steps is None:
         num_steps = max(20, int(config.budget / seconds(batch)))
-    rate = config.learning_rate or LEARNING_RATES[architecture] * min(math.sqrt(batch / 5), 3.0)
-    every = config.validate_every or max(1, num_steps // 40)
+    peak = LEARNING_RATES[architecture] * min(math.sqrt(batch / 5), 3.0)
+    default_warmup = TUNING_WARMUP if tuning else None
     return Plan(
-        batch=batch, num_steps=num_steps, steps_per_epoch=per_epoch, learning_rate=rate, validate_every=every
+        batch=batch,
+        num_steps=num_steps,
+        steps_per_epoch=per_epoch,
+        learning_rate=config.learning_rate or (TUNING_RATE * peak if tuning else peak),
+        validate_every=config.validate_every or max(1, num_steps // 40),
+        warmup=default_warmup if config.warmup is None else config.warmup,
     )
 
 

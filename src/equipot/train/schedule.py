@@ -13,10 +13,13 @@ class WarmupStayCooldown:
 
     num_steps: int
     cooldown: float
+    warmup: float | None = None  # fraction of the steps
 
     @property
     def warmup_steps(self) -> int:
-        """One per cent, at least 100 steps, at most a tenth of a short run."""
+        """As given; else one per cent, at least 100 steps, at most a tenth of a short run."""
+        if self.warmup is not None:
+            return round(self.warmup * self.num_steps)
         return min(max(100, self.num_steps // 100), max(1, self.num_steps // 10))
 
     @property
