@@ -11,11 +11,16 @@ of the model: differences of positions are taken before anything is rounded.
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+AtomicVector = Literal["velocities", "external_forces", "magnetic_moments"]
+ATOMIC_VECTORS: tuple[AtomicVector, ...] = get_args(AtomicVector)
+#: axial vectors are even under inversion, the others odd
+AXIAL: frozenset[AtomicVector] = frozenset({"magnetic_moments"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,11 @@ class AtomicBatch:
     row_pointer: Int[Tensor, " rows"]  # edges of atom i: row_pointer[i] ... row_pointer[i+1]
     reverse: Int[Tensor, " edges"]  # index of the mirrored edge (j <- i, −shift)
     charge: Float[Tensor, " systems"] | None = None  # total charge, e
+    velocities: Float[Tensor, "atoms 3"] | None = None  # Å/fs
+    external_forces: Float[Tensor, "atoms 3"] | None = (
+        None  # eV/Å, applied to the atoms: an input, not a label
+    )
+    magnetic_moments: Float[Tensor, "atoms 3"] | None = None  # μ_B; or spins
 
     @property
     def num_atoms(self) -> int:
@@ -50,6 +60,16 @@ class AtomicBatch:
             "es,est->et", self.shifts.to(self.cell.dtype), self.cell[self.system[self.receivers]]
         )
         return self.positions[self.senders] + offset - self.positions[self.receivers]
+
+    def vectors_of_atoms(self, name: AtomicVector) -> Float[Tensor, "atoms 3"]:
+        """A covariant input, which must be there: ValueError names the one that is not."""
+        found = getattr(self, name)
+        if found is None:
+            raise ValueError(
+                f"this model reads {name} of every atom, which a structure lacks. In a file they are named by"
+                f" data.keys.{name}; an ase.Atoms has them in atoms.arrays[{name!r}]."
+            )
+        return found
 
     def volume(self) -> Float[Tensor, " systems"]:
         """|det cell|, Å³: positive for a left-handed cell too; zero where there is no cell."""

@@ -1,5 +1,6 @@
 """The edge operation: what every message passing model does with its neighbors."""
 
 from equipot.kernels.edge import EdgeProduct, Path, edge_product
+from equipot.kernels.edge_sum import edge_sum
 
-__all__ = ["EdgeProduct", "Path", "edge_product"]
+__all__ = ["EdgeProduct", "Path", "edge_product", "edge_sum"]

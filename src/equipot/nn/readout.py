@@ -27,11 +27,11 @@ class EnergyReadout(Protocol):
 
 
 class DenseReadout(nn.Module):
-    """e_i = MLP(s_i), F → F/2 → 1 with biases: SchNet, PaiNN, TensorNet."""
+    """e_i = MLP(s_i), F → F/2 → 1 with biases: SchNet, PaiNN, TensorNet; F → F → 1: SEGNN."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int | None = None) -> None:
         super().__init__()
-        self.readout = mlp(channels, channels // 2, 1)
+        self.readout = mlp(channels, hidden or channels // 2, 1)
 
     def forward(self, features: Features) -> Float[Tensor, " atoms"]:
         """One number per atom."""
@@ -46,19 +46,27 @@ class DenseReadout(nn.Module):
 
 
 class LinearReadout(nn.Module):
-    """e_i = s_i W_1 W_2 …, without activation or bias: NequIP, and, since a sum passes through it, Allegro."""
+    """e_i = s_i W_1 W_2 …, without activation or bias: NequIP, and, since a sum passes through it, Allegro.
 
-    def __init__(self, *sizes: int) -> None:
+    With `offset`, one more channel of the scalars, the last, is added as it is.
+    """
+
+    def __init__(self, *sizes: int, offset: bool = False) -> None:
         super().__init__()
+        self.offset = offset
         pairs = zip(sizes, (*sizes[1:], 1), strict=True)
         self.layers = nn.ModuleList(NormalizedLinear(a, b) for a, b in pairs)
 
     def forward(self, features: Features) -> Float[Tensor, " atoms"]:
         """One number per atom."""
-        x = features.scalars
+        scalars = features.scalars
+        return self.linear(scalars[:, :-1]) + scalars[:, -1] if self.offset else self.linear(scalars)
+
+    def linear(self, scalars: Float[Tensor, "rows channels"]) -> Float[Tensor, " rows"]:
+        """The linear part, for atoms or for pairs of them."""
         for layer in self.layers:
-            x = layer(x)
-        return x[:, 0]
+            scalars = layer(scalars)
+        return scalars[:, 0]
 
     @torch.no_grad()
     def scale_by(self, factor: float) -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 SILU_FACTOR = 1.6765324703310909
 TANH_FACTOR = 1.5925374197228315
+SIGMOID_FACTOR = 1.8462285453386056
 
 
 def normalized_silu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -20,3 +21,8 @@ def normalized_silu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def normalized_tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Sigmoid c tanh x: odd, so that a pseudoscalar stays one."""
     return TANH_FACTOR * torch.tanh(x)
+
+
+def normalized_sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Share c / (1 + e^(−x)) of a tensor that passes, never negative."""
+    return SIGMOID_FACTOR * torch.sigmoid(x)

@@ -82,17 +82,21 @@ def directions(vectors: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
 def spherical_harmonics(
     vectors: Float[Tensor, "*batch 3"], l_max: int
 ) -> list[Float[Tensor, "*batch order"]]:
-    """Component-normalised real harmonics of degree 0 ... l_max of the directions.
+    """Component-normalised real harmonics of degree 0 ... l_max of the directions."""
+    return solid_harmonics(directions(vectors), l_max)
 
-    Y_l = (Y_{l−1} ⊗ r̂) R_l, the traceless part of one more factor of r̂: two operations per degree.
+
+def solid_harmonics(vectors: Float[Tensor, "*batch 3"], l_max: int) -> list[Float[Tensor, "*batch order"]]:
+    """|r|^l Y_l(r̂) of degree 0 ... l_max: homogeneous polynomials, smooth at r = 0 too.
+
+    R_l = (R_{l−1} ⊗ r) T_l, the traceless part of one more factor of r: two operations per degree.
     """
-    unit = directions(vectors)
-    out = [torch.ones_like(unit[..., :1])]
+    out = [torch.ones_like(vectors[..., :1])]
     if l_max > 0:
-        out.append(sqrt(3) * unit)
+        out.append(sqrt(3) * vectors)
     for l in range(2, l_max + 1):
-        pairs = (out[-1].unsqueeze(-1) * unit.unsqueeze(-2)).flatten(-2)
-        out.append(pairs @ constant("harmonic_recursion", l, like=unit))
+        pairs = (out[-1].unsqueeze(-1) * vectors.unsqueeze(-2)).flatten(-2)
+        out.append(pairs @ constant("harmonic_recursion", l, like=vectors))
     return out
 
 
