@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from ase.data import chemical_symbols
 
+from equipot.data import references
 from equipot.data.findings import Finding, some
 from equipot.data.frame import Frame
 from equipot.data.labels import describe
 from equipot.data.read import Frames
 from equipot.data.recognize import guess_polarizability_unit, length_ratio, unit_evidence
-from equipot.data.statistics import elements_of, reference_energies
+from equipot.data.statistics import elements_of
 
 #: a force this many times above the 99.9 % quantile of all others is an outlier
 _OUTLIER = 4.0
@@ -164,27 +164,10 @@ def check_reference_energies(frames: Frames, isolated: Sequence[Frame] = ()) -> 
     if not frames.count("energy"):
         return
     elements = elements_of(frames.structures)
-    found = reference_energies([*frames, *isolated], elements)
-    if not found.fitted:
-        return
-    names = ", ".join(chemical_symbols[z] for z in found.fitted)
-    values = dict(zip(elements, found.values, strict=True))
-    fit = ", ".join(f"{chemical_symbols[z]} {values[z]:.6g} eV" for z in found.fitted)
-    sure = np.isfinite(found.condition)
-    state = f"condition number {found.condition:.3g}" if sure else (
-        "condition number infinite: the compositions do not determine them, the smallest solution is taken"
-    )  # fmt: skip
-    yield Finding(
-        level="note" if sure and found.condition < 1e4 else "warning",
-        row=8,
-        title=f"no isolated-atom energy for {names}",
-        where=frames.path,
-        evidence=f"least squares on the compositions gives {fit}; {state}. Good for this set; energies of other "
-        "compositions and of breaking bonds rest on it",
-        fix="data.isolated_atoms=FILE, or data.reference_energies={"
-        + ", ".join(f"{chemical_symbols[z]}: ENERGY" for z in found.fitted)
-        + "} in eV",
-    )
+    found = references.reference_energies([*frames, *isolated], elements)
+    known = references.finding(found, elements, frames.path)
+    if known is not None:
+        yield known
 
 
 def check_force_outliers(frames: Frames) -> Iterator[Finding]:

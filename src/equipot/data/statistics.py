@@ -1,33 +1,21 @@
 """What is measured on the training frames before a model is built; float64 throughout."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from ase.data import chemical_symbols
-from jaxtyping import Float
 
-from equipot.data.collate import graph
+from equipot.data.collate import collate, graph
 from equipot.data.frame import Frame
+from equipot.data.references import composition, least_squares, reference_energies
 from equipot.potential.targets import TargetsConfig, TensorTarget
+from equipot.potential.terms import Terms, TermsConfig
 from equipot.statistics import Statistics, TargetStatistics
 from equipot.tensor.irreps import Irreps
 
 #: frames whose neighbors are counted, spread evenly over the set
 _NEIGHBOR_FRAMES = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReferenceEnergies:
-    """Energy of each element, and how far it can be trusted."""
-
-    values: tuple[float, ...]  # eV, in the order of the elements
-    source: Literal["isolated atoms", "least squares", "given", "none"]
-    fitted: tuple[int, ...] = ()  # atomic numbers without a given or isolated-atom energy
-    condition: float = (
-        1.0  # of the least-squares problem; inf when compositions do not determine all elements
-    )
+#: frames whose fixed terms are evaluated together
+_TERM_FRAMES = 64
 
 
 def measure(
@@ -35,23 +23,29 @@ def measure(
     cutoff: float,
     targets: TargetsConfig | None = None,
     given: Mapping[str, float] | None = None,
+    terms: TermsConfig | None = None,
 ) -> Statistics:
     """Elements, mean number of neighbors, reference energies and scales of a training set.
 
     Frames of isolated atoms give reference energies and nothing else. `given` maps element symbols
-    to reference energies (eV) and goes before both.
+    to reference energies (eV) and goes before both. Energies and forces are measured without those of the
+    fixed terms, which the model need not learn.
     """
     targets = targets or TargetsConfig()
     structures = [f for f in frames if not f.isolated]
     if not structures:
         raise ValueError("no structure to train on: every frame is an isolated atom, or there is none.")
     elements = elements_of(structures)
-    reference = reference_energies(frames, elements, given)
+    structures = without_terms(structures, terms or TermsConfig(), elements, cutoff)
+    isolated = [f for f in frames if f.isolated]
+    reference = reference_energies([*isolated, *structures], elements, given)
     return Statistics(
         elements=elements,
         mean_neighbors=mean_neighbors(structures, cutoff),
         reference_energies=reference.values,
         reference_source=reference.source,
+        reference_fitted=reference.fitted,
+        reference_condition=reference.condition if np.isfinite(reference.condition) else None,
         energy_shift=energy_shift(structures, elements, reference.values),
         energy_scale=energy_scale(structures, elements, reference.values),
         targets=_target_statistics(structures, elements, targets),
@@ -63,9 +57,31 @@ def elements_of(frames: Sequence[Frame]) -> tuple[int, ...]:
     return tuple(sorted(set().union(*(set(f.numbers.tolist()) for f in frames))))
 
 
-def composition(frames: Sequence[Frame], elements: Sequence[int]) -> Float[np.ndarray, "frames elements"]:
-    """Number of atoms of each element in each frame."""
-    return np.array([[np.count_nonzero(f.numbers == z) for z in elements] for f in frames], dtype=np.float64)
+def without_terms(
+    frames: Sequence[Frame], terms: TermsConfig, elements: Sequence[int], cutoff: float
+) -> list[Frame]:
+    """The frames with energies and forces that the fixed terms leave to the model."""
+    if not terms.any:
+        return list(frames)
+    fixed = Terms(terms, elements, cutoff)
+    return [
+        rest
+        for start in range(0, len(frames), _TERM_FRAMES)
+        for rest in _rest(frames[start : start + _TERM_FRAMES], fixed, elements)
+    ]
+
+
+def _rest(frames: Sequence[Frame], fixed: Terms, elements: Sequence[int]) -> list[Frame]:
+    batch = collate([graph(f, fixed.reach) for f in frames], elements)
+    energy, forces = (t.numpy() for t in fixed.energy_and_forces(batch))
+    per_frame = np.split(forces, np.cumsum([f.num_atoms for f in frames])[:-1])
+    known = [{"energy": e, "forces": f} for e, f in zip(energy, per_frame, strict=True)]
+    return [
+        frame.with_labels(
+            **{n: np.asarray(frame.labels[n] - v) for n, v in terms.items() if n in frame.labels}
+        )
+        for frame, terms in zip(frames, known, strict=True)
+    ]
 
 
 def mean_neighbors(frames: Sequence[Frame], cutoff: float) -> float:
@@ -75,59 +91,15 @@ def mean_neighbors(frames: Sequence[Frame], cutoff: float) -> float:
     return float(counts[counts > 0].mean()) if counts.any() else 1.0
 
 
-def reference_energies(
-    frames: Sequence[Frame], elements: Sequence[int], given: Mapping[str, float] | None = None
-) -> ReferenceEnergies:
-    """Energies of the elements: given, else of isolated atoms, else by least squares on compositions.
-
-    E_s ≈ Σ_z n_sz e_z       minimum-norm solution over the elements that are not known otherwise
-    """
-    known = {**isolated_energies(frames), **_given(given or {})}
-    missing = tuple(z for z in elements if z not in known)
-    labelled = [f for f in frames if not f.isolated and "energy" in f.labels]
-    if not missing:
-        all_given = all(chemical_symbols[z] in (given or {}) for z in elements)
-        values = tuple(known[z] for z in elements)
-        return ReferenceEnergies(values=values, source="given" if all_given else "isolated atoms")
-    if not labelled:
-        return ReferenceEnergies(values=(0.0,) * len(elements), source="none", fitted=missing)
-    energies = np.array([float(f.labels["energy"]) for f in labelled])
-    for z, value in known.items():
-        energies = energies - value * composition(labelled, [z])[:, 0]
-    fit, condition = _least_squares(composition(labelled, missing), energies)
-    fitted = dict(zip(missing, fit.tolist(), strict=True))
-    return ReferenceEnergies(
-        values=tuple(known[z] if z in known else fitted[z] for z in elements),
-        source="least squares",
-        fitted=missing,
-        condition=condition,
-    )
-
-
-def isolated_energies(frames: Sequence[Frame]) -> dict[int, float]:
-    """Energy of every element that has an isolated atom; two different ones are an error."""
-    found: dict[int, Frame] = {}
-    for frame in frames:
-        if not frame.isolated or "energy" not in frame.labels:
-            continue
-        z = int(frame.numbers[0])
-        first = found.setdefault(z, frame)
-        a, b = float(first.labels["energy"]), float(frame.labels["energy"])
-        if abs(a - b) > 1e-6 * max(1.0, abs(a)):
-            raise ValueError(
-                f"two isolated-atom energies of {chemical_symbols[z]}: {a:.6f} eV ({first.where}) and "
-                f"{b:.6f} eV ({frame.where}). Keep one of them."
-            )
-    return {z: float(f.labels["energy"]) for z, f in found.items()}
-
-
 def energy_shift(frames: Sequence[Frame], elements: Sequence[int], reference: Sequence[float]) -> float:
     """Mean energy per atom that the reference energies leave, eV: the mean cohesion, where they are of free atoms."""
     labelled = [f for f in frames if "energy" in f.labels]
     if not labelled:
         return 0.0
     energies = np.array([float(f.labels["energy"]) for f in labelled])
-    return float(np.mean((energies - composition(labelled, elements) @ np.asarray(reference)) / _sizes(labelled)))
+    return float(
+        np.mean((energies - composition(labelled, elements) @ np.asarray(reference)) / _sizes(labelled))
+    )
 
 
 def energy_scale(frames: Sequence[Frame], elements: Sequence[int], reference: Sequence[float]) -> float:
@@ -184,7 +156,7 @@ def _polarizability(frames: Sequence[Frame], elements: tuple[int, ...]) -> Targe
     alpha = (alpha + alpha.transpose(0, 2, 1)) / 2
     isotropic = np.trace(alpha, axis1=1, axis2=2) / 3
     counts = composition(frames, elements)
-    baseline, _ = _least_squares(counts, isotropic)
+    baseline, _ = least_squares(counts, isotropic)
     traceless = alpha - isotropic[:, None, None] * np.eye(3)
     root = np.sqrt(_sizes(frames))
     components = np.sqrt((traceless**2).sum((1, 2)) / 5) / root
@@ -210,19 +182,6 @@ def _tensor(
         )
     parts = np.split(values, np.cumsum(widths)[:-1], axis=1)
     return TargetStatistics(baseline=(0.0,) * len(elements), scales=tuple(_scale(part) for part in parts))
-
-
-def _least_squares(counts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, float]:
-    """Minimum-norm solution and condition number, inf when it is not unique."""
-    solution, _, rank, singular = np.linalg.lstsq(counts, values, rcond=None)
-    return solution, float(singular[0] / singular[-1]) if rank == counts.shape[1] else float("inf")
-
-
-def _given(given: Mapping[str, float]) -> dict[int, float]:
-    unknown = [s for s in given if s not in chemical_symbols[1:]]
-    if unknown:
-        raise ValueError(f"data.reference_energies: {unknown[0]!r} is not an element symbol.")
-    return {chemical_symbols.index(s): float(e) for s, e in given.items()}
 
 
 def _sizes(frames: Sequence[Frame]) -> np.ndarray:
