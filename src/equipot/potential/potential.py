@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
-from equipot.batch import AtomicBatch
+from equipot.batch import AtomicBatch, AtomicVector
 from equipot.config import Config, nearest
 from equipot.models import ModelConfig, build_model
 from equipot.potential.heads import CartesianTensor, Charges, Dipole, IrrepsHead, Polarizability
@@ -18,7 +18,7 @@ from equipot.potential.terms import Terms, TermsConfig
 from equipot.properties import Properties, from_items
 from equipot.statistics import Statistics, TargetStatistics
 from equipot.tensor.features import Features, in_spherical
-from equipot.tensor.irreps import SCALAR, Irreps
+from equipot.tensor.irreps import SCALAR, Irrep, Irreps
 
 DERIVED = ("atomic_energies", "forces", "stress")  # what comes with an energy and has no head
 
@@ -31,6 +31,15 @@ class PotentialConfig(Config):
     model: ModelConfig
     targets: TargetsConfig = TargetsConfig()
     terms: TermsConfig = TermsConfig()
+    outputs: tuple[str, ...] | None = (
+        None  # irreps that the backbone is built for; none: those that the targets read
+    )
+
+    def outputs_read(self) -> frozenset[Irrep]:
+        """What the backbone makes for the heads: fine-tuning adds heads to one that was built for others."""
+        return (
+            self.targets.irreps_read() if self.outputs is None else frozenset(map(Irrep.parse, self.outputs))
+        )
 
 
 class Potential(nn.Module):
@@ -46,7 +55,7 @@ class Potential(nn.Module):
     def __init__(self, config: PotentialConfig, statistics: Statistics) -> None:
         super().__init__()
         self.config, self.statistics = config, statistics
-        self.model = build_model(config.model, statistics, config.targets.irreps_read())
+        self.model = build_model(config.model, statistics, config.outputs_read())
         irreps = self.model.irreps
         self.lift = Lift(irreps, config.model.cutoff) if _needs_vectors(config.targets, irreps) else None
         heads = _build_heads(config.targets, self.lift.irreps if self.lift else irreps, statistics)
@@ -69,6 +78,11 @@ class Potential(nn.Module):
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers it knows; `species` is an index into them."""
         return self.statistics.elements
+
+    @property
+    def inputs(self) -> tuple[AtomicVector, ...]:
+        """Covariant inputs of the atoms that it reads."""
+        return self.config.model.atomic_inputs
 
     @property
     def targets(self) -> tuple[str, ...]:
