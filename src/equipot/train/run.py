@@ -1,6 +1,5 @@
 """One training run from its configuration to its model file."""
 
-import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from equipot.train.distributed import Process, join
 from equipot.train.loop import Observer, Trainer
 from equipot.train.objective import soften
 from equipot.train.plan import Plan, median_seconds, plan
+from equipot.train.trial import trial
 
 Say = Callable[[str], None]
 
@@ -141,13 +141,9 @@ def settle(
     """Plan with step times measured on a copy, so that measuring leaves no trace in the run."""
 
     def seconds(batch: int) -> float:
-        trial_plan = Plan(
-            batch=batch, num_steps=100, steps_per_epoch=1, learning_rate=1e-6, validate_every=100
-        )
-        alone = Process(device=process.device)
-        trial = Trainer(copy.deepcopy(potential), train, [], names, config.train, trial_plan, alone)
+        trainer = trial(potential, train, names, config.train, process.device, batch)
         per_process = max(1, batch // process.world)
-        return median_seconds(lambda: trial.take(list(range(min(per_process, len(train))))))
+        return median_seconds(lambda: trainer.take(list(range(min(per_process, len(train))))))
 
     return plan(
         config.train, config.model.name, len(train), process.world, lambda b: process.agree(seconds(b))

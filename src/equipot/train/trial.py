@@ -1,0 +1,26 @@
+"""Steps that leave no trace, to know what a step costs."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+
+from equipot.data.collate import Graph
+from equipot.potential import Potential
+from equipot.train.config import TrainConfig
+from equipot.train.distributed import Process
+from equipot.train.loop import Trainer
+from equipot.train.plan import Plan
+
+
+def trial(
+    potential: Potential,
+    train: Sequence[Graph],
+    names: Sequence[str],
+    config: TrainConfig,
+    device: torch.device,
+    batch: int,
+) -> Trainer:
+    """A trainer on a copy of the potential, alone whatever the number of processes."""
+    plan = Plan(batch=batch, num_steps=100, steps_per_epoch=1, learning_rate=1e-6, validate_every=100)
+    return Trainer(copy.deepcopy(potential), train, [], names, config, plan, Process(device=device))
