@@ -72,6 +72,13 @@ def in_spherical(features: Features, basis: TensorBasis) -> Features:
     )
 
 
+def from_spherical(features: Features, basis: TensorBasis) -> Features:
+    """Features with 2l+1 spherical components in the components of a basis."""
+    pairs = zip(features.irreps.labels, features.blocks, strict=True)
+    blocks = [b if basis.dim(i.l) == i.dim else constant("isometry", i.l, like=b) @ b for i, b in pairs]
+    return Features(features.irreps, tuple(blocks))
+
+
 def _flatten(features: Features) -> tuple[list[Any], str]:
     return list(features.blocks), str(features.irreps)
 

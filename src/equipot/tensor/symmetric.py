@@ -65,9 +65,11 @@ def num_independent(l_max: int, order: int, out: Irrep) -> int:
             sum(inversion ** (l * j) * character(l, j * angle) for l in range(l_max + 1))
             for j in range(1, order + 1)
         ]
-        symmetric = [np.ones_like(angle)]  # Newton's identities: characters of Sym⁰, Sym¹, …
+        symmetric: list[np.ndarray] = [
+            np.ones_like(angle)
+        ]  # Newton's identities: characters of Sym⁰, Sym¹, …
         for n in range(1, order + 1):
-            symmetric.append(sum(powers[j - 1] * symmetric[n - j] for j in range(1, n + 1)) / n)
+            symmetric.append(np.sum([powers[j - 1] * symmetric[n - j] for j in range(1, n + 1)], axis=0) / n)
         sign = out.parity if inversion < 0 else 1
         measure = (1 - np.cos(angle)) / num
         total += sign * float(np.sum(measure * symmetric[order] * character(out.l, angle))) / 2
@@ -101,7 +103,8 @@ def _raised(dim: int, degree: int) -> np.ndarray:
 def _repetitions(dim: int, degree: int) -> np.ndarray:
     """∏ (multiplicity of every index)!, by monomial: the squared Fischer norm of a monomial."""
     return np.array(
-        [np.prod([factorial(n) for n in np.bincount(row)]) for row in _monomials(dim, degree)], dtype=np.float64
+        [np.prod([factorial(n) for n in np.bincount(row)]) for row in _monomials(dim, degree)],
+        dtype=np.float64,
     )
 
 
@@ -174,7 +177,9 @@ def _vectors(l_max: int, paths: tuple[ProductPath, ...]) -> np.ndarray:
     return polynomials(l_max, paths)[:, 0] * np.sqrt(_repetitions(dim, order))
 
 
-def _each_order(l_max: int, order: int, l: int) -> list[tuple[tuple[ProductPath, ...], tuple[ProductPath, ...]]]:
+def _each_order(
+    l_max: int, order: int, l: int
+) -> list[tuple[tuple[ProductPath, ...], tuple[ProductPath, ...]]]:
     """Ordered and independent paths of the orders 1 … `order` into l, orders without any left out."""
     out = Irrep.natural(l)
     pairs = [(product_paths(l_max, n, out), independent_paths(l_max, n, out)) for n in range(1, order + 1)]
@@ -198,6 +203,9 @@ def ordered_mixing(l_max: int, order: int, l: int) -> np.ndarray:
     """
     blocks = []
     for ordered, independent in _each_order(l_max, order, l):
+        if not independent:
+            blocks.append(np.zeros((len(ordered), 0)))
+            continue
         basis = _vectors(l_max, independent)
         blocks.append(np.linalg.solve(basis @ basis.T, basis @ _vectors(l_max, ordered).T).T)
     return _block_diagonal(blocks)
@@ -212,6 +220,8 @@ def orthonormal_mixing(l_max: int, order: int, l: int) -> np.ndarray:
     """
     blocks = []
     for _, independent in _each_order(l_max, order, l):
+        if not independent:
+            continue
         basis = _vectors(l_max, independent)
         blocks.append(np.linalg.inv(np.linalg.cholesky(basis @ basis.T)))
     return _block_diagonal(blocks)
@@ -220,15 +230,18 @@ def orthonormal_mixing(l_max: int, order: int, l: int) -> np.ndarray:
 @cache
 def symmetric_tensors(l_max: int, order: int, l: int) -> np.ndarray:
     """The independent polynomials of one order as symmetric tensors U, [independent, 2l+1, dim, …, dim]."""
-    paths, dim = independent_paths(l_max, order, Irrep.natural(l)), (l_max + 1) ** 2
-    size = len(paths) * (2 * l + 1) * dim**order * 8
+    num_paths, dim = num_independent(l_max, order, Irrep.natural(l)), (l_max + 1) ** 2
+    size = num_paths * (2 * l + 1) * dim**order * 8
     if size > MAX_TABLE_BYTES:
         raise ValueError(
-            f"U tensor of order {order} with l_max={l_max} into l={l}: {len(paths)} symmetric tensors with "
+            f"U tensor of order {order} with l_max={l_max} into l={l}: {num_paths} symmetric tensors with "
             f"{dim}^{order} components each need {size / 1e9:.1f} GB. Evaluate by couplings, which need no tensor, "
             "or lower the order or l_max."
         )
-    shares = _repetitions(dim, order) / factorial(order)  # of a monomial's coefficient, for one order of its indices
+    shares = _repetitions(dim, order) / factorial(
+        order
+    )  # of a monomial's coefficient, for one order of its indices
+    paths = independent_paths(l_max, order, Irrep.natural(l))
     return (polynomials(l_max, paths) * shares)[..., _ranks(dim, order)]
 
 

@@ -1,0 +1,119 @@
+"""Sums over product paths of one feature, evaluated from the inside."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from equipot.tensor.basis import get_basis
+from equipot.tensor.features import Features
+from equipot.tensor.irreps import Irrep, Irreps
+from equipot.tensor.symmetric import ProductPath
+
+
+class PathWeights(nn.Module):
+    """w^{ν,L}_{z,p,k} for the paths of all orders into one irrep, N(0, 1) over the number of paths of the order.
+
+    An atom picks the weights of its element, whatever the number of elements; without elements all atoms share them.
+    """
+
+    def __init__(self, num_paths: Sequence[int], channels: int, num_elements: int | None) -> None:
+        super().__init__()
+        counts = torch.tensor([float(n) for n in num_paths for _ in range(n)])
+        self.by_element = num_elements is not None
+        self.weight = nn.Parameter(torch.randn(num_elements or 1, len(counts), channels) / counts[:, None])
+
+    def forward(
+        self, species: Int[Tensor, " atoms"], mixing: Float[Tensor, "paths mixed"] | None = None
+    ) -> Float[Tensor, "rows any_paths channels"]:
+        """The weights of every atom, or one row for all; `mixing` hands those of a path to others."""
+        weight = self.weight if mixing is None else mixing.T @ self.weight
+        return weight.index_select(0, species) if self.by_element else weight
+
+
+class ProductSums:
+    """Σ_p w_p P_p(A) for every output irrep, P_p = ((A_l1 ⊗ A_l2)_L2 ⊗ A_l3)_L3 …, channel by channel.
+
+    Horner's scheme: of the paths that end with the same coupling, the products before it are summed first, over
+    all orders, Σ_l [(Σ_p w_p P'_p) ⊗ A_l]_L; so the last and most numerous products are never formed one by one.
+
+    The products are numbered: the blocks of A first, by degree, then one for every step (before, l1, l2, l3), which
+    couples an earlier product of degree l1 with A_l2.
+    """
+
+    def __init__(self, paths: Sequence[Sequence[ProductPath]], l_max: int, basis: str) -> None:
+        self.basis = get_basis(basis)
+        self.outputs: tuple[Irrep, ...] = tuple(into[0][-1][1] for into in paths)
+        every = {path[:n] for into in paths for path in into for n in range(2, len(path) + 1)}
+        inner = {path[:n] for into in paths for path in into for n in range(2, len(path))}
+        ordered = [
+            *(((l, Irrep.natural(l)),) for l in range(l_max + 1)),
+            *sorted(inner, key=lambda path: (len(path), path)),
+            *sorted(every - inner, key=lambda path: (len(path), path)),
+        ]
+        number = {path: n for n, path in enumerate(ordered)}
+        self.steps = [(number[p[:-1]], p[-2][1].l, p[-1][0], p[-1][1].l) for p in ordered[l_max + 1 :]]
+        self.num_inner = len(inner)
+        self.paths = [[number[path] for path in into] for into in paths]
+        self.endings = [_by_ending(into, number) for into in paths]
+
+    def __call__(self, a: Features, weights: Sequence[Float[Tensor, "_ _ channels"]]) -> Features:
+        """The weighted sums; `weights`, [rows, paths, channels], in the order of the outputs and their paths."""
+        products = self._products(a, self.num_inner)
+        blocks = []
+        for out, w, endings in zip(self.outputs, weights, self.endings, strict=True):
+            columns = w.split(1, dim=1)
+            terms = []
+            for (l1, l2), numbered in endings:
+                inner = _sum([columns[path] * products[n] for path, n in numbered])
+                terms.append(inner if l2 is None else self.basis.couple(inner, l1, a.blocks[l2], l2, out.l))
+            blocks.append(_sum(terms))
+        return Features(Irreps.uniform(a.irreps[0][0], self.outputs), tuple(blocks))
+
+    def apart(self, a: Features) -> Features:
+        """Every product on its own, those into one irrep side by side as channels."""
+        products = self._products(a, len(self.steps))
+        blocks = [torch.cat([products[n] for n in into], dim=-1) for into in self.paths]
+        sizes = [block.shape[-1] for block in blocks]
+        return Features(Irreps(tuple(zip(sizes, self.outputs, strict=True))), tuple(blocks))
+
+    def _products(self, a: Features, num_steps: int) -> list[Float[Tensor, "rows _ channels"]]:
+        products = list(a.blocks)
+        for before, l1, l2, l3 in self.steps[:num_steps]:
+            products.append(self.basis.couple(products[before], l1, a.blocks[l2], l2, l3))
+        return products
+
+
+def _by_ending(
+    paths: Sequence[ProductPath], number: dict[ProductPath, int]
+) -> list[tuple[tuple[int, int | None], list[tuple[int, int]]]]:
+    """(l1, l2) of the last coupling, and of all paths with it their position and the number of the product before it.
+
+    A path of order one has no coupling, and is its own inner product.
+    """
+    found: dict[tuple[int, int | None, int], list[tuple[int, int]]] = defaultdict(list)
+    for position, path in enumerate(paths):
+        if len(path) == 1:
+            found[path[0][0], None, 1].append((position, number[path]))
+        else:
+            before = path[-2][1]
+            found[before.l, path[-1][0], before.parity].append((position, number[path[:-1]]))
+    return [((l1, l2), numbered) for (l1, l2, _), numbered in found.items()]
+
+
+def _sum(terms: Sequence[Tensor]) -> Tensor:
+    out = terms[0]
+    for term in terms[1:]:
+        out = out + term
+    return out
+
+
+def highest_degree(irreps: Irreps) -> int:
+    """The l_max of a feature with one irrep of natural parity for every l = 0 … l_max."""
+    l_max = len(irreps) - 1
+    expected = Irreps.uniform(irreps[0][0], [Irrep.natural(l) for l in range(l_max + 1)])
+    if irreps != expected:
+        raise ValueError(f"products of a feature with itself: found '{irreps}'; expected '{expected}'")
+    return l_max
