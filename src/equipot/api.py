@@ -33,7 +33,8 @@ from equipot.spectra.displacements import slopes
 from equipot.spectra.harmonic import Harmonic
 from equipot.spectra.harmonic import harmonic as normal_modes
 from equipot.spectra.spectrum import spectrum
-from equipot.train.config import RunConfig
+from equipot.train.config import SHORT, RunConfig
+from equipot.train.inherit import inherited
 from equipot.train.run import Observer, Run, Say
 from equipot.train.run import train as train_run
 
@@ -154,8 +155,15 @@ def load(path: str | Path, device: str = "cpu") -> Model:
     return Model(Path(path), potential, document)
 
 
-def run_config(source: str | Path | Mapping[str, Any], assignments: Sequence[str] = ()) -> RunConfig:
-    """The configuration of a training run from a YAML file, a data file or a mapping, with `a.b=value` on top."""
+def run_config(
+    source: str | Path | Mapping[str, Any],
+    assignments: Sequence[str] = (),
+    start: Model | str | Path | Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """The configuration of a training run from a YAML file, a data file or a mapping, with `a.b=value` on top.
+
+    `start`, or that section in the source, names a model file: what is not said is as in that file.
+    """
     where = "configuration"
     if isinstance(source, Mapping):
         values = dict(source)
@@ -163,27 +171,43 @@ def run_config(source: str | Path | Mapping[str, Any], assignments: Sequence[str
         values, where = read_yaml(source), str(source)
     else:
         values = {"data": {"train": str(source)}}
-    return parse(RunConfig, override(values, assignments), where)
+    if start is not None:
+        values["start"] = start.path if isinstance(start, Model) else start
+    return parse(RunConfig, inherited(override(values, assignments, SHORT), where), where)
 
 
 def train(
     source: str | Path | Mapping[str, Any] | RunConfig,
     out: str | Path | None = None,
     *,
+    start: Model | str | Path | Mapping[str, Any] | None = None,
     assignments: Sequence[str] = (),
     observe: Observer = lambda step, total, text: None,
     say: Say = lambda text: None,
 ) -> Run:
-    """Train from a configuration or straight from a data file; started again, it resumes."""
-    config = source if isinstance(source, RunConfig) else run_config(source, assignments)
+    """Train from a configuration or straight from a data file; started again, it resumes.
+
+    Args:
+        source: a configuration, as YAML file, mapping or `RunConfig`, or a data file.
+        out: run folder.
+        start: a model to train on, or a mapping with more about it: the keys of the `start` section.
+        assignments: `a.b=value` on top of the configuration.
+        observe: called after every step.
+        say: what becomes of messages.
+    """
+    if isinstance(source, RunConfig) and (start is not None or assignments):
+        raise ValueError(
+            "a RunConfig is complete: give start and assignments to run_config, or a mapping to train."
+        )
+    config = source if isinstance(source, RunConfig) else run_config(source, assignments, start)
     folder = Path(out) if out is not None else default_folder(config)
     return train_run(config, folder, observe=observe, say=say)
 
 
 def default_folder(config: RunConfig) -> Path:
-    """runs/DATA-ARCHITECTURE."""
+    """runs/DATA-ARCHITECTURE, with -tuned behind it when training starts from a model file."""
     stem = Path(config.data.train).name.split(".")[0]
-    return Path("runs") / f"{stem}-{config.model.name}"
+    return Path("runs") / f"{stem}-{config.model.name}{'' if config.start is None else '-tuned'}"
 
 
 def md(

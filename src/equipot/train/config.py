@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_
 from equipot.config import Config
 from equipot.data.config import DataConfig
 from equipot.models import ModelConfig, PaiNNConfig
-from equipot.potential import TargetsConfig
+from equipot.potential import TargetsConfig, TermsConfig
 
 Preset = Literal["quick", "standard", "best"]
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -116,6 +116,7 @@ class RunConfig(Config):
     data: DataConfig
     model: ModelConfig = PaiNNConfig()
     targets: TargetsConfig = TargetsConfig()
+    terms: TermsConfig = TermsConfig()
     train: TrainConfig = TrainConfig()
     start: StartConfig | None = None
 

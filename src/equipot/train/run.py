@@ -7,29 +7,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from equipot.config import parse, read_yaml
-from equipot.data.collate import Graph, collate, graph, refuse_unknown
-from equipot.data.statistics import measure
+from equipot.data.collate import Graph
 from equipot.data.write import write
 from equipot.deploy.atomic import write_atomically
 from equipot.deploy.checkpoints import latest_valid, load_state, save_state
 from equipot.deploy.document import DataFile, ModelDocument, Provenance, versions
 from equipot.deploy.model_file import describe, save
 from equipot.evaluate.metrics import evaluate, table
-from equipot.potential import Potential, PotentialConfig, TargetsConfig
-from equipot.statistics import Statistics
+from equipot.potential import Potential
+from equipot.train.begin import Beginning, Say, from_scratch, resolved
 from equipot.train.config import RunConfig
 from equipot.train.dataset import Splits, load
 from equipot.train.distributed import Process, join
+from equipot.train.finetune import Tuning, taken_over, tune
 from equipot.train.loop import Observer, Trainer
-from equipot.train.objective import soften
+from equipot.train.parent import Parent, open_parent
 from equipot.train.plan import Plan, median_seconds, plan
 from equipot.train.trial import trial
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -54,68 +51,38 @@ def train(
     say = say if process.leads else _silent
     observe = observe if process.leads else _unobserved
     try:
-        return _train(config, folder, process, observe, say, splits or load(config.data, config.targets))
+        return _train(config, folder, process, observe, say, splits)
     finally:
         process.leave()
 
 
 def _train(
-    config: RunConfig, folder: Path, process: Process, observe: Observer, say: Say, splits: Splits
+    config: RunConfig, folder: Path, process: Process, observe: Observer, say: Say, splits: Splits | None
 ) -> Run:
-    config = resolved(config, splits)
+    parent = None if config.start is None else open_parent(config.start.model, folder)
+    config, optional = (config, ()) if parent is None else taken_over(config, parent)
+    splits = splits or load(config.data, config.targets, optional)
+    config = resolved(config, splits, optional)
     refuse_other(folder / "config.yaml", config.model_dump(mode="json"), "run")
-    statistics = measure(
-        [*splits.train, *splits.isolated], config.model.cutoff, config.targets, config.data.reference_energies
-    )
-    refuse_unfit(splits, config.targets, statistics.elements)
-    for note in splits.notes:
-        say(note)
-    graphs = {
-        name: [graph(f, config.model.cutoff) for f in frames] for name, frames in splits.parts().items()
-    }
-    names = config.targets.names()
-    potential = build(config, statistics, graphs["train"], process.device)
-    trainer = _trainer(potential, graphs, names, config, folder, process, say)
-    _claim(folder, config, process)
+    if parent is None:
+        begun, tuning = from_scratch(config, splits, process, say), None
+    else:
+        begun, tuning = tune(config, parent, splits, process, say)
+    trainer = _trainer(begun, config, folder, process, say)
+    _claim(folder, config, parent, process)
     if splits.excluded and process.leads:
         write(folder / "excluded.xyz", splits.excluded)
         say(f"The frames that are left out are in {folder / 'excluded.xyz'}.")
     if not trainer.finished:
-        trainer.run(observe, _logger(folder, process), lambda t: _checkpoint(t, config, splits, folder))
-    return _finish(trainer, config, folder, splits, graphs, names, process, say)
+        trainer.run(
+            observe, _logger(folder, process), lambda t: _checkpoint(t, config, splits, tuning, folder)
+        )
+    return _finish(trainer, config, folder, splits, begun, tuning)
 
 
-def resolved(config: RunConfig, splits: Splits) -> RunConfig:
-    """The configuration with everything that depends on the data spelled out."""
-    energy = config.targets.energy
-    if energy is None or energy.stress != "auto":
-        return config
-    has_stress = any("stress" in f.labels for f in splits.train)
-    targets = config.targets.model_copy(update={"energy": energy.model_copy(update={"stress": has_stress})})
-    return config.model_copy(update={"targets": targets})
-
-
-def build(
-    config: RunConfig, statistics: Statistics, train: Sequence[Graph], device: torch.device
-) -> Potential:
-    """A fresh potential, its energy read-out softened on a few training structures."""
-    torch.manual_seed(config.train.seed)
-    potential = Potential(PotentialConfig(model=config.model, targets=config.targets), statistics)
-    potential.to(dtype=getattr(torch, config.train.precision), device=device)
-    soften(potential, collate(train[:8], potential.elements).to(device))
-    return potential
-
-
-def _trainer(
-    potential: Potential,
-    graphs: dict[str, list[Graph]],
-    names: Sequence[str],
-    config: RunConfig,
-    folder: Path,
-    process: Process,
-    say: Say,
-) -> Trainer:
+def _trainer(begun: Beginning, config: RunConfig, folder: Path, process: Process, say: Say) -> Trainer:
     """A trainer at the step of its newest checkpoint, or a new one with a new plan."""
+    potential, graphs, names = begun.potential, begun.graphs, begun.names
     path, skipped = latest_valid(folder / "checkpoints", "step-*.safetensors")
     for file, reason in skipped:
         say(f"Passed over {file}: {reason}")
@@ -146,7 +113,12 @@ def settle(
         return median_seconds(lambda: trainer.take(list(range(min(per_process, len(train))))))
 
     return plan(
-        config.train, config.model.name, len(train), process.world, lambda b: process.agree(seconds(b))
+        config.train,
+        config.model.name,
+        len(train),
+        process.world,
+        lambda b: process.agree(seconds(b)),
+        tuning=config.start is not None,
     )
 
 
@@ -155,34 +127,40 @@ def _finish(
     config: RunConfig,
     folder: Path,
     splits: Splits,
-    graphs: dict[str, list[Graph]],
-    names: Sequence[str],
-    process: Process,
-    say: Say,
+    begun: Beginning,
+    tuning: Tuning | None,
 ) -> Run:
     selection = trainer.select()
     metrics: dict[str, Any] = {"selection": selection}
     for part in ("valid", "test"):
-        if graphs[part]:
-            metrics[part] = table(evaluate(trainer.potential, graphs[part], names))
+        if begun.graphs[part]:
+            metrics[part] = table(evaluate(trainer.potential, begun.graphs[part], config.targets.names()))
+    if tuning is not None:
+        metrics |= tuning.report(trainer.potential, begun.graphs)
     model = folder / "model.equipot"
-    if process.leads:
-        document = _document(trainer, config, splits, metrics)
+    if trainer.process.leads:
+        document = _document(trainer, config, splits, tuning, metrics)
         save(model, trainer.potential, document)
-    process.barrier()
-    return Run(folder, model, splits, metrics, leads=process.leads)
+    trainer.process.barrier()
+    return Run(folder, model, splits, metrics, leads=trainer.process.leads)
 
 
-def _document(trainer: Trainer, config: RunConfig, splits: Splits, metrics: dict[str, Any]) -> ModelDocument:
+def _document(
+    trainer: Trainer, config: RunConfig, splits: Splits, tuning: Tuning | None, metrics: dict[str, Any]
+) -> ModelDocument:
     """What the model file says of this run."""
+    files, sizes = splits.files, splits.sizes()
+    if tuning is not None and tuning.old.files:
+        files, sizes = (*files, *tuning.old.files), {**sizes, "replayed": len(tuning.old.replayed)}
     return describe(
         trainer.potential,
         splits.train,
         run=config.model_dump(mode="json"),
         metrics=metrics,
         provenance=Provenance(
-            data=tuple(DataFile.of(p) for p in splits.files),
-            split=splits.sizes(),
+            ancestors=() if tuning is None else tuning.parent.ancestors,
+            data=tuple(DataFile.of(p) for p in files),
+            split=sizes,
             split_seed=config.data.split.seed,
             seed=config.train.seed,
             versions=versions(),
@@ -202,30 +180,11 @@ def _rewind(log: Path, step: int) -> None:
         )
 
 
-def refuse_unfit(splits: Splits, targets: TargetsConfig, elements: Sequence[int]) -> None:
-    """Frames that a model of these elements and targets could not evaluate, found before the first step."""
-    total = targets.total_charge
-    charged = targets.charges is not None or (targets.dipole is not None and targets.dipole.form != "atomic")
-    for frame in (f for frames in splits.parts().values() for f in frames):
-        refuse_unknown(frame, elements)
-        if charged and total == "frame" and frame.charge is None:
-            raise ValueError(
-                f"{frame.where}: no total charge, which the targets charges and dipole need.\n"
-                "Paste targets.total_charge=0 if all systems are neutral, write charge=... with every frame, or name"
-                " the entry that holds it by data.keys.charge=NAME."
-            )
-        if charged and total != "frame" and frame.charge not in (None, total):
-            raise ValueError(
-                f"{frame.where}: total charge {frame.charge:g}, but targets.total_charge={total:g} declares"
-                " another for all systems. Leave the key out: every frame then says its own."
-            )
-
-
 def refuse_other(stored: Path, values: dict[str, Any], what: str) -> None:
     """Make sure that what is in a folder, by the configuration stored there, is what is asked for now."""
     if not stored.exists():
         return
-    different = _differences(read_yaml(stored), values)
+    different = _differences(_completed(read_yaml(stored), stored), values)
     if different:
         listing = "\n".join(f"  {key}: {a!r} there, {b!r} now" for key, a, b in different[:12])
         raise ValueError(
@@ -234,10 +193,20 @@ def refuse_other(stored: Path, values: dict[str, Any], what: str) -> None:
         )
 
 
-def _claim(folder: Path, config: RunConfig, process: Process) -> None:
+def _completed(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A stored run with the keys that did not exist when it was written, at their defaults."""
+    try:
+        return parse(RunConfig, values, str(path)).model_dump(mode="json")
+    except ValueError:  # not that of a run
+        return values
+
+
+def _claim(folder: Path, config: RunConfig, parent: Parent | None, process: Process) -> None:
     """Make the folder ours. It happens when nothing is left to refuse: a mistake leaves no folder behind."""
     if process.leads:
         folder.mkdir(parents=True, exist_ok=True)
+        if parent is not None:
+            parent.keep(folder)
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         write_atomically(folder / "config.yaml", text.encode())
     process.barrier()
@@ -250,14 +219,16 @@ def _differences(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
     return [] if a == b else [(path, a, b)]
 
 
-def _checkpoint(trainer: Trainer, config: RunConfig, splits: Splits, folder: Path) -> None:
+def _checkpoint(
+    trainer: Trainer, config: RunConfig, splits: Splits, tuning: Tuning | None, folder: Path
+) -> None:
     """A model file that can be used as it is, and beside it what a continuation needs; the last few are kept."""
     if not trainer.process.leads:
         return
     place = folder / "checkpoints"
     place.mkdir(parents=True, exist_ok=True)
     name = f"step-{trainer.step:09d}"
-    save(place / f"{name}.equipot", trainer.potential, _document(trainer, config, splits, {}))
+    save(place / f"{name}.equipot", trainer.potential, _document(trainer, config, splits, tuning, {}))
     save_state(place / f"{name}.safetensors", *trainer.state())
     for kind in ("equipot", "safetensors"):
         for path in sorted(place.glob(f"step-*.{kind}"))[: -trainer.config.keep_checkpoints]:
