@@ -1,6 +1,7 @@
 """Neighbor densities: the sum that every message passing layer of a steerable model begins with."""
 
 from collections.abc import Collection
+from math import sqrt
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ class DensityProjection(nn.Module):
 
     The features h_j have K channels of every irrep; without features (`irreps_in=None`, K channels of ones)
     the sum is that of the harmonics alone. Of every irrep among `wanted` that some path makes, the result has
-    K channels per path, side by side; a linear layer mixes them.
+    K channels per path, side by side; a linear layer mixes them. `shared_variance` divides each path by the square
+    root of the number of paths into its irrep.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class DensityProjection(nn.Module):
         basis: str,
         *,
         even_only: bool = False,
+        shared_variance: bool = False,
     ) -> None:
         super().__init__()
         inputs = (SCALAR,) if irreps_in is None else irreps_in.labels
@@ -41,15 +44,16 @@ class DensityProjection(nn.Module):
             for c in products(a, b)
             if c in wanted and not (even_only and (a.l + b.l - c.l) % 2)
         )
+        counts = {c: sum(c == other for other, _, _ in found) for c, _, _ in found}
+        scales = {c: 1 / sqrt(n) if shared_variance else 1.0 for c, n in counts.items()}
         self.has_features = irreps_in is not None
         self.spec = EdgeProduct(
             inputs=inputs,
             edge=edge,
             outputs=tuple(c for c, _, _ in found),
-            paths=tuple(Path(n, m, slot) for slot, (_, n, m) in enumerate(found)),
+            paths=tuple(Path(n, m, slot, scales[c]) for slot, (c, n, m) in enumerate(found)),
             basis=basis,
         )
-        counts = {c: sum(c == other for other, _, _ in found) for c, _, _ in found}
         self.irreps_out = Irreps(tuple((n * channels, c) for c, n in counts.items()))
         self.num_paths, self.channels = len(found), channels
 
