@@ -23,6 +23,19 @@ _BIBTEX = {
   eprint = {2102.03150},
   archiveprefix = {arXiv}
 }""",
+    "allegro": """\
+@article{musaelian2023learning,
+  title = {Learning local equivariant representations for large-scale atomistic dynamics},
+  author = {Musaelian, Albert and Batzner, Simon and Johansson, Anders and Sun, Lixin and Owen, Cameron J.
+    and Kornbluth, Mordechai and Kozinsky, Boris},
+  journal = {Nature Communications},
+  volume = {14},
+  pages = {579},
+  year = {2023},
+  doi = {10.1038/s41467-023-36329-y},
+  eprint = {2204.05249},
+  archiveprefix = {arXiv}
+}""",
 }
 
 

@@ -5,15 +5,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from equipot.models.allegro import Allegro, AllegroConfig
 from equipot.models.nequip import NequIP, NequIPConfig
 from equipot.models.painn import PaiNN, PaiNNConfig
 from equipot.models.schnet import SchNet, SchNetConfig
 from equipot.statistics import Statistics
 from equipot.tensor.irreps import SCALAR, Irrep
 
-Architecture = SchNetConfig | PaiNNConfig | NequIPConfig
+Architecture = SchNetConfig | PaiNNConfig | NequIPConfig | AllegroConfig
 ModelConfig = Annotated[Architecture, Field(discriminator="name")]
-Backbone = SchNet | PaiNN | NequIP
+Backbone = SchNet | PaiNN | NequIP | Allegro
 
 
 def build_model(
@@ -30,3 +31,5 @@ def build_model(
             return PaiNN(config, statistics)
         case NequIPConfig():
             return NequIP(config, statistics, outputs)
+        case AllegroConfig():
+            return Allegro(config, statistics, outputs)

@@ -1,7 +1,9 @@
 """Products of two features of the same atom or the same edge."""
 
 from collections.abc import Collection
+from math import sqrt
 
+import torch
 from torch import nn
 
 from equipot.tensor.basis import get_basis
@@ -19,7 +21,13 @@ class PairProduct(nn.Module):
     """
 
     def __init__(
-        self, irreps_x: Irreps, irreps_y: Irreps, wanted: Collection[Irrep], basis: str, *, even_only: bool = False
+        self,
+        irreps_x: Irreps,
+        irreps_y: Irreps,
+        wanted: Collection[Irrep],
+        basis: str,
+        *,
+        even_only: bool = False,
     ) -> None:
         super().__init__()
         widths = {n for n, _ in irreps_x}, {n for n, _ in irreps_y}
@@ -32,8 +40,13 @@ class PairProduct(nn.Module):
         self.basis = get_basis(basis)
         self.paths = tuple(
             sorted(
-                ((a, b, c) for a in irreps_x.labels for b in irreps_y.labels for c in products(a, b) if c in wanted
-                 and not (even_only and (a.l + b.l - c.l) % 2)),
+                (
+                    (a, b, c)
+                    for a in irreps_x.labels
+                    for b in irreps_y.labels
+                    for c in products(a, b)
+                    if c in wanted and not (even_only and (a.l + b.l - c.l) % 2)
+                ),
                 key=lambda path: path[2],
             )
         )
@@ -49,3 +62,26 @@ class PairProduct(nn.Module):
             for a, b, c in self.paths
         ]
         return side_by_side(parts)
+
+
+class PathSum(nn.Module):
+    """z = P^(−1/2) Σ_p w_p ∘ z_p over the P paths into an irrep, a weight per path and channel, w ∼ N(0, 1).
+
+    The paths lie side by side, as `PairProduct` leaves them; channels do not mix, unlike in a linear layer.
+    """
+
+    def __init__(self, irreps_in: Irreps, channels: int) -> None:
+        super().__init__()
+        self.irreps_out = Irreps.uniform(channels, irreps_in.labels)
+        self.weights = nn.ParameterDict(
+            {str(irrep): torch.randn(n // channels, channels) for n, irrep in irreps_in}
+        )
+
+    def forward(self, products: Features) -> Features:
+        """One tensor of each irrep and channel."""
+        blocks = []
+        for irrep in self.irreps_out.labels:
+            weight = self.weights[str(irrep)]
+            by_path = products[irrep].unflatten(-1, weight.shape)
+            blocks.append((by_path * (weight / sqrt(weight.shape[0]))).sum(-2))
+        return Features(self.irreps_out, tuple(blocks))

@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 RadialName = Literal["bessel", "gaussian"]
@@ -55,6 +55,49 @@ class Gaussian(nn.Module):
     def forward(self, distance: Float[Tensor, " edges"]) -> Float[Tensor, "edges num_radial"]:
         """The basis at every distance."""
         return torch.exp(-0.5 * (distance[:, None] * self.per_spacing - self.index) ** 2)
+
+
+class ExpNormal(nn.Module):
+    """Gaussians of an exponential, exp(−β(e^(−αr) − μ_n)²): dense where bonds are, sparse near the cutoff.
+
+    α = 5 Å⁻¹/(r_c/Å), μ_n uniform on [e^(−r_c/Å), 1], β = (2(1 − e^(−r_c/Å))/num_radial)⁻². Trainable: centres, widths.
+    Unke, Meuwly, J. Chem. Theory Comput. 15, 3678 (2019); constants of Thölke, De Fabritiis, ICLR 2022.
+    """
+
+    index: Tensor  # exact in every precision, unlike the centres
+    width: Tensor  # in units of the first one
+
+    def __init__(self, num_radial: int, cutoff: float, trainable: bool = False) -> None:
+        super().__init__()
+        self.rate, self.first = 5.0 / cutoff, math.exp(-cutoff)
+        self.spacing = (1 - self.first) / max(num_radial - 1, 1)
+        self.per_width = num_radial / (2 * (1 - self.first))  # √β
+        index, width = torch.arange(float(num_radial)), torch.ones(num_radial)
+        if trainable:
+            self.index, self.width = nn.Parameter(index), nn.Parameter(width)
+        else:
+            self.register_buffer("index", index, persistent=False)
+            self.register_buffer("width", width, persistent=False)
+
+    def forward(self, distance: Float[Tensor, " edges"]) -> Float[Tensor, "edges num_radial"]:
+        """The basis at every distance."""
+        x = torch.exp(-self.rate * distance)[:, None] - (self.first + self.index * self.spacing)
+        return torch.exp(-((x * self.per_width / self.width) ** 2))
+
+
+def cubic_splines(
+    x: Float[Tensor, " edges"], num_intervals: int
+) -> tuple[Int[Tensor, " edges"], Float[Tensor, "edges 4"]]:
+    """The four uniform cubic B-splines that differ from zero at x, knots at the integers: first index, and values.
+
+    On [0, n] there are n + 3 of them. They are positive, sum to one, and have two continuous derivatives. Beyond the
+    ends the outermost polynomials go on. de Boor, A Practical Guide to Splines, Springer 1978, ch. IX.
+    """
+    knot = x.detach().floor().clamp(0, num_intervals - 1)
+    t = x - knot
+    s = 1 - t
+    values = [s**3, (3 * t - 6) * t**2 + 4, (3 * s - 6) * s**2 + 4, t**3]
+    return knot.long(), torch.stack(values, dim=-1) / 6
 
 
 def radial_basis(name: RadialName, num_radial: int, cutoff: float) -> Bessel | Gaussian:
