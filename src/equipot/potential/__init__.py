@@ -2,5 +2,6 @@
 
 from equipot.potential.potential import Potential, PotentialConfig
 from equipot.potential.targets import TargetsConfig
+from equipot.potential.terms import TermsConfig
 
-__all__ = ["Potential", "PotentialConfig", "TargetsConfig"]
+__all__ = ["Potential", "PotentialConfig", "TargetsConfig", "TermsConfig"]
