@@ -36,6 +36,51 @@ _BIBTEX = {
   eprint = {2204.05249},
   archiveprefix = {arXiv}
 }""",
+    "mace": """\
+@inproceedings{batatia2022mace,
+  title = {{MACE}: Higher order equivariant message passing neural networks for fast and accurate force fields},
+  author = {Batatia, Ilyes and Kov{\\'a}cs, D{\\'a}vid P{\\'e}ter and Simm, Gregor N. C. and Ortner, Christoph
+    and Cs{\\'a}nyi, G{\\'a}bor},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume = {35},
+  year = {2022},
+  eprint = {2206.07697},
+  archiveprefix = {arXiv}
+}""",
+    "ictp": """\
+@inproceedings{zaverkin2024higher,
+  title = {Higher-rank irreducible {Cartesian} tensors for equivariant message passing},
+  author = {Zaverkin, Viktor and Alesiani, Francesco and Maruyama, Takashi and Errica, Federico
+    and Christiansen, Henrik and Takamoto, Makoto and Weber, Nicolas and Niepert, Mathias},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume = {37},
+  year = {2024},
+  eprint = {2405.14253},
+  archiveprefix = {arXiv}
+}""",
+    "nequip": """\
+@article{batzner2022e3,
+  title = {E(3)-equivariant graph neural networks for data-efficient and accurate interatomic potentials},
+  author = {Batzner, Simon and Musaelian, Albert and Sun, Lixin and Geiger, Mario and Mailoa, Jonathan P.
+    and Kornbluth, Mordechai and Molinari, Nicola and Smidt, Tess E. and Kozinsky, Boris},
+  journal = {Nature Communications},
+  volume = {13},
+  pages = {2453},
+  year = {2022},
+  doi = {10.1038/s41467-022-29939-5},
+  eprint = {2101.03164},
+  archiveprefix = {arXiv}
+}""",
+    "tensornet": """\
+@inproceedings{simeon2023tensornet,
+  title = {{TensorNet}: {Cartesian} tensor representations for efficient learning of molecular potentials},
+  author = {Simeon, Guillem and De Fabritiis, Gianni},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume = {36},
+  year = {2023},
+  eprint = {2306.06482},
+  archiveprefix = {arXiv}
+}""",
 }
 
 

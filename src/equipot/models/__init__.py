@@ -6,15 +6,20 @@ from typing import Annotated
 from pydantic import Field
 
 from equipot.models.allegro import Allegro, AllegroConfig
+from equipot.models.ictp import ICTP, ICTPConfig
+from equipot.models.mace import MACE, MACEConfig
 from equipot.models.nequip import NequIP, NequIPConfig
 from equipot.models.painn import PaiNN, PaiNNConfig
 from equipot.models.schnet import SchNet, SchNetConfig
+from equipot.models.tensornet import TensorNet, TensorNetConfig
 from equipot.statistics import Statistics
 from equipot.tensor.irreps import SCALAR, Irrep
 
-Architecture = SchNetConfig | PaiNNConfig | NequIPConfig | AllegroConfig
+Architecture = (
+    SchNetConfig | PaiNNConfig | NequIPConfig | AllegroConfig | MACEConfig | ICTPConfig | TensorNetConfig
+)
 ModelConfig = Annotated[Architecture, Field(discriminator="name")]
-Backbone = SchNet | PaiNN | NequIP | Allegro
+Backbone = SchNet | PaiNN | NequIP | Allegro | MACE | ICTP | TensorNet
 
 
 def build_model(
@@ -33,3 +38,9 @@ def build_model(
             return NequIP(config, statistics, outputs)
         case AllegroConfig():
             return Allegro(config, statistics, outputs)
+        case MACEConfig():
+            return MACE(config, statistics, outputs)
+        case ICTPConfig():
+            return ICTP(config, statistics, outputs)
+        case TensorNetConfig():
+            return TensorNet(config, statistics)

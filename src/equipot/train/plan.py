@@ -7,7 +7,15 @@ from collections.abc import Callable
 from equipot.config import Config
 from equipot.train.config import TrainConfig
 
-LEARNING_RATES = {"painn": 1e-3, "schnet": 1e-3, "nequip": 5e-3, "allegro": 1e-3}
+LEARNING_RATES = {
+    "painn": 1e-3,
+    "schnet": 1e-3,
+    "nequip": 5e-3,
+    "allegro": 1e-3,
+    "mace": 5e-3,
+    "ictp": 5e-3,
+    "tensornet": 1e-3,
+}
 SHARE_OF_EPOCHS = {"quick": 1 / 20, "standard": 1 / 4, "best": 1.0}
 # of training that starts from a model file: a tenth of the rate, few epochs, small batches
 TUNING_RATE, TUNING_WARMUP, TUNING_EPOCHS, TUNING_BATCH = 0.1, 0.02, (20, 50), (2, 8)
