@@ -11,6 +11,7 @@ from rich.table import Table
 import equipot
 from equipot.cli.options import AsJson
 from equipot.cli.screen import as_json, out
+from equipot.kernels import chooser
 
 PACKAGES = ("torch", "numpy", "ase", "vesin", "pydantic", "safetensors")
 
@@ -24,7 +25,7 @@ def doctor(json_: AsJson = False) -> None:
         "processors": f"{os.cpu_count()}, PyTorch uses {torch.get_num_threads()} threads",
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none that PyTorch sees",
         "C++ compiler": shutil.which("c++") or "none",
-        "edge operation": "reference (plain PyTorch)",
+        "edge operation": chooser.status(),
         "engines": "ase",
     }
     if json_:

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from equipot.batch import AtomicBatch
+from equipot.kernels.chooser import compiled
+from equipot.kernels.cpu.edge import compiled_edge_product
 from equipot.kernels.description import EdgeProduct, Path
 from equipot.kernels.reference import reference_edge_product
 
@@ -30,4 +32,6 @@ def edge_product(
     definition and are not read.
     """
     spec.check(x, harmonics, weights)
+    if compiled(spec, x, harmonics, weights, batch):
+        return compiled_edge_product(spec, x, harmonics, weights, batch)
     return reference_edge_product(spec, x, harmonics, weights, batch)

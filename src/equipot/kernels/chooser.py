@@ -1,0 +1,138 @@
+"""Which back end computes an edge operation, and the proof that it may.
+
+On a CPU with a compiler, operations of at least 16 channels run as generated C++. Before the first use of a program its
+values and derivatives are compared with the reference on the structure at hand; one that disagrees is refused, loudly,
+and the reference computes instead. `EQUIPOT_KERNELS=reference` switches compiled programs off.
+"""
+
+import logging
+import os
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from equipot.batch import AtomicBatch
+from equipot.kernels.cpu.build import NoCompiler, compiler
+from equipot.kernels.cpu.edge import SCALARS, compiled_edge_product, program
+from equipot.kernels.description import EdgeProduct, Path
+from equipot.kernels.reference import reference_edge_product
+from equipot.tensor.irreps import SCALAR
+
+log = logging.getLogger("equipot")
+
+MIN_CHANNELS = 16  # fewer do not fill a vector of 64 bytes
+CHECKED_ATOMS = 32  # of the first structure that a program sees
+#: relative to the largest number; sums of some hundred terms in another order
+TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}
+
+#: what was decided, and why: (description, precision) -> None, or the reason for the reference
+decisions: dict[tuple[EdgeProduct, torch.dtype], str | None] = {}
+
+
+def compiled(
+    spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
+) -> bool:
+    """Whether the compiled program computes this; decides it, once, for every description and precision."""
+    if weights.device.type != "cpu" or weights.shape[-1] < MIN_CHANNELS or weights.dtype not in SCALARS:
+        return False
+    if torch.compiler.is_compiling() or type(harmonics) is not Tensor:  # traced, or without numbers
+        return False
+    if os.environ.get("EQUIPOT_KERNELS", "auto") == "reference":
+        return False
+    key = (spec, weights.dtype)
+    if key not in decisions:
+        if len(harmonics) == 0:  # nothing to compare with
+            return False
+        decisions[key] = _reason_against(spec, x, harmonics, weights, batch)
+        if decisions[key] is not None:
+            log.warning("The slower reference computes an edge operation: %s", decisions[key])
+    return decisions[key] is None
+
+
+def status() -> str:
+    """In words, what computes the edge operations on this machine; compiles a small one to find out."""
+    if os.environ.get("EQUIPOT_KERNELS", "auto") == "reference":
+        return "reference (plain PyTorch), because EQUIPOT_KERNELS=reference"
+    scalar = EdgeProduct((SCALAR,), (SCALAR,), (SCALAR,), (Path(0, 0, 0),))
+    try:
+        program(scalar, torch.float32)
+    except NoCompiler as failure:
+        return f"reference (plain PyTorch): {failure}"
+    return f"C++ by {compiler()} from {MIN_CHANNELS} channels on, each checked against the reference at first use"
+
+
+def _reason_against(
+    spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
+) -> str | None:
+    try:
+        error = disagreement(spec, *_excerpt(x, harmonics, weights, batch))
+    except NoCompiler as failure:
+        return str(failure)
+    if error < TOLERANCE[weights.dtype]:  # false for NaN, too
+        return None
+    return f"its compiled program was refused, since it differs from it by {error:.1e} (relative). Please report this."
+
+
+def disagreement(
+    spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
+) -> float:
+    """Largest relative difference between program and reference in values, first and second derivatives."""
+    worst = 0.0
+    found, expected = (
+        _with_derivatives(operation, spec, x, harmonics, weights, batch)
+        for operation in (compiled_edge_product, reference_edge_product)
+    )
+    for a, b in zip(found, expected, strict=True):
+        size = max(float(b.abs().max()) if b.numel() else 0.0, 1e-30)
+        difference = float((a - b).abs().max()) / size if b.numel() else 0.0
+        worst = difference if not difference <= worst else worst  # NaN wins
+    return worst
+
+
+def _with_derivatives(
+    operation, spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
+) -> list[Tensor]:
+    """The result, its gradients along a fixed direction, and the gradients of theirs."""
+    with torch.enable_grad():
+        given = [t.detach().clone().requires_grad_(True) for t in (x, harmonics, weights) if t is not None]
+        out = operation(spec, *([None] * (x is None)), *given, batch)
+        direction = _direction(out).requires_grad_(True)
+        first = torch.autograd.grad(out, given, direction, create_graph=True)
+        along = sum(((f * _direction(f)).sum() for f in first), out.new_zeros(()))
+        second = torch.autograd.grad(along, [*given, direction], allow_unused=True)
+    return [t.detach() for t in (out, *first, *second) if t is not None]
+
+
+def _direction(like: Tensor) -> Tensor:
+    """Numbers without symmetry, the same every time; no random state is touched."""
+    steps = torch.arange(like.numel(), dtype=torch.float64, device=like.device)
+    return torch.sin(0.7 + 1.3 * steps).to(like.dtype).reshape(like.shape)
+
+
+def _excerpt(
+    x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
+) -> tuple[Tensor | None, Tensor, Tensor, AtomicBatch]:
+    """The edges among the first atoms that have any: part of the structure that is closed under mirroring."""
+    busy = batch.receivers.unique()[:CHECKED_ATOMS]
+    if len(busy) == batch.num_atoms:
+        return x, harmonics, weights, batch
+    place = batch.receivers.new_full((batch.num_atoms,), -1)
+    place[busy] = torch.arange(len(busy), device=busy.device)
+    kept = ((place[batch.receivers] >= 0) & (place[batch.senders] >= 0)).nonzero()[:, 0]
+    new_edge = batch.receivers.new_full((len(batch.receivers),), -1)
+    new_edge[kept] = torch.arange(len(kept), device=kept.device)
+    receivers = place[batch.receivers[kept]]
+    counts = torch.bincount(receivers, minlength=len(busy))
+    part = replace(
+        batch,
+        positions=batch.positions[busy],
+        species=batch.species[busy],
+        system=batch.system[busy],
+        senders=place[batch.senders[kept]],
+        receivers=receivers,
+        shifts=batch.shifts[kept],
+        row_pointer=torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
+        reverse=new_edge[batch.reverse[kept]],
+    )
+    return x[busy] if x is not None else None, harmonics[kept], weights[kept], part

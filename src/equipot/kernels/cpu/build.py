@@ -1,0 +1,91 @@
+"""From C++ text to functions: compiled once per machine, kept in a cache, loaded without running anything else."""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+# not -ffast-math: linked into a shared library it switches denormal numbers off in the whole process
+FLAGS = (
+    "-O2",
+    "-march=native",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fopenmp",
+    "-fPIC",
+    "-std=c++17",
+    "-w",
+)
+
+
+class NoCompiler(RuntimeError):
+    """There is no C++ compiler, or it does not work."""
+
+
+@cache
+def compiler() -> str:
+    """The C++ compiler: $CXX, or the first of c++, g++, clang++ that exists."""
+    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
+    for name in candidates:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise NoCompiler(f"no C++ compiler: none of {', '.join(candidates)} is on the PATH")
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: $EQUIPOT_CACHE, or ~/.cache/equipot."""
+    chosen = os.environ.get("EQUIPOT_CACHE")
+    base = (
+        Path(chosen)
+        if chosen
+        else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "equipot"
+    )
+    return base / "kernels"
+
+
+def library(text: str) -> ctypes.CDLL:
+    """The compiled program; NoCompiler, with the compiler's words, when it cannot be made."""
+    path = cache_folder() / f"{_key(text)}.so"
+    if not path.exists():
+        _compile(text, path)
+    return ctypes.CDLL(str(path))
+
+
+def _key(text: str) -> str:
+    """Contents, compiler, flags and processor: a cache on a shared disk serves different machines."""
+    parts = (text, compiler(), " ".join(FLAGS), platform.machine(), _processor(), torch.__version__)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+@cache
+def _processor() -> str:
+    """The instruction sets of this processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _compile(text: str, path: Path) -> None:
+    """Compile beside the place and rename: two processes may do so at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        source, made = Path(folder) / "edge.cpp", Path(folder) / "edge.so"
+        source.write_text(text)
+        command = [compiler(), *FLAGS, "-shared", "-o", str(made), str(source)]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NoCompiler(f"{compiler()}: {error}") from error
+        if result.returncode:
+            raise NoCompiler(f"{' '.join(command[:1])} failed: {result.stderr.strip()[:500]}")
+        os.replace(made, path)

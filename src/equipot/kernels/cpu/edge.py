@@ -1,0 +1,229 @@
+"""The edge operation through its compiled program, differentiable any number of times.
+
+Spherical components only; the caller converts. Every derivative is again one of the generated functions:
+
+    forward F(x, Y, W);   senders G(Y, W, g);   edges E(x, Y, W, g) = (∂/∂Y, ∂/∂W)
+
+and each of them is linear in every argument.
+"""
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import Function
+
+from equipot.batch import AtomicBatch
+from equipot.kernels.cpu.build import library
+from equipot.kernels.cpu.generate import source
+from equipot.kernels.description import EdgeProduct
+from equipot.tensor.irreps import Irrep
+from equipot.tensor.tables import constant
+
+SCALARS = {torch.float32: "float", torch.float64: "double"}
+#: below so many edges one thread is faster than waking others
+SERIAL_EDGES = 500
+
+
+class Program:
+    """The compiled functions of one description and precision, called with tensors."""
+
+    def __init__(self, spec: EdgeProduct, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.components = tuple(sum(i.dim for i in slots) for slots in (spec.inputs, spec.edge, spec.outputs))
+        self.library = library(source(spec, SCALARS[dtype]))
+
+    def call(self, name: str, graph: tuple[Tensor, ...], channels: int, *tensors: Tensor | None) -> None:
+        """Run a function on contiguous tensors; None is a null pointer."""
+        rows, other = graph[0].shape[0] - 1, graph[1].shape[0]
+        threads = 1 if other < SERIAL_EDGES else torch.get_num_threads()
+        sizes = (ctypes.c_int64(rows), ctypes.c_int64(channels), ctypes.c_int(threads))
+        pointers = [ctypes.c_void_p(t.data_ptr() if t is not None else None) for t in (*graph, *tensors)]
+        getattr(self.library, name)(*sizes, *pointers)
+
+
+@cache
+def program(spec: EdgeProduct, dtype: torch.dtype) -> Program:
+    """Compiled once per process."""
+    return Program(spec, dtype)
+
+
+class Forward(Function):
+    """out[i] = Σ_j W C x_j Y."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, spec: EdgeProduct, graph: tuple[Tensor, ...], x: Tensor | None, y: Tensor, w: Tensor
+    ) -> Tensor:
+        """The sums."""
+        ctx.spec, ctx.graph = spec, graph
+        ctx.save_for_backward(x, y, w)
+        return _forward(spec, graph, x, y, w)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The gradients, as an operation with gradients of its own."""
+        x, y, w = ctx.saved_tensors
+        wants_x = x is not None and ctx.needs_input_grad[2]
+        gx, gy, gw = Backward.apply(ctx.spec, ctx.graph, wants_x, x, y, w, g)
+        return None, None, gx, gy, gw
+
+
+class Backward(Function):
+    """The gradients of x, Y and W in one operation; its own gradient in three passes over the edges."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        spec: EdgeProduct,
+        graph: tuple[Tensor, ...],
+        wants_x: bool,
+        x: Tensor | None,
+        y: Tensor,
+        w: Tensor,
+        g: Tensor,
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Gradients of x, unless it is not wanted, of Y and of W."""
+        g = g.contiguous()
+        ctx.spec, ctx.graph = spec, graph
+        ctx.save_for_backward(x, y, w, g)
+        ctx.set_materialize_grads(False)
+        run = program(spec, w.dtype)
+        gx = None
+        if wants_x:
+            assert x is not None
+            gx = torch.empty_like(x)
+            run.call("senders", graph, w.shape[-1], y, w, g, gx)
+        gy, gw = torch.empty_like(y), torch.empty_like(w)
+        run.call("edges", graph[:2], w.shape[-1], x, y, w, g, gy, gw)
+        return gx, gy, gw
+
+    @staticmethod
+    def backward(ctx: Any, tx: Tensor | None, ty: Tensor | None, tw: Tensor | None) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Second derivatives, along the cotangents of the first."""
+        x, y, w, g = ctx.saved_tensors
+        return None, None, None, *Tangent.apply(ctx.spec, ctx.graph, x, y, w, g, tx, ty, tw)
+
+
+class Tangent(Function):
+    """The gradients of ⟨tx, ∂S/∂x⟩ + ⟨ty, ∂S/∂Y⟩ + ⟨tw, ∂S/∂W⟩ with respect to x, Y, W and g.
+
+    A third derivative, which nothing needs often, is put together from first ones of the three terms.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        spec: EdgeProduct,
+        graph: tuple[Tensor, ...],
+        x: Tensor | None,
+        y: Tensor,
+        w: Tensor,
+        g: Tensor,
+        tx: Tensor | None,
+        ty: Tensor | None,
+        tw: Tensor | None,
+    ) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
+        """Gradients of x, Y, W and g."""
+        tx, ty, tw = (t.contiguous() if t is not None else None for t in (tx, ty, tw))
+        ctx.spec, ctx.graph = spec, graph
+        ctx.save_for_backward(x, y, w, g, tx, ty, tw)
+        run, channels = program(spec, w.dtype), w.shape[-1]
+        gx = torch.empty_like(x) if x is not None else None
+        if gx is not None:
+            run.call("senders_tangent", graph, channels, y, w, g, ty, tw, gx)
+        gy, gw, gg = torch.empty_like(y), torch.empty_like(w), torch.empty_like(g)
+        run.call("edges_tangent", graph[:2], channels, x, y, w, g, tx, ty, tw, gy, gw)
+        run.call("forward_tangent", graph, channels, x, y, w, tx, ty, tw, gg)
+        return gx, gy, gw, gg
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Third derivatives."""
+        create_graph = torch.is_grad_enabled()
+        with torch.enable_grad():
+            # aliases: derivatives with respect to these arguments alone, whatever they were computed from
+            args: list[Any] = [t.view_as(t) if t is not None else None for t in ctx.saved_tensors]
+            args = [t.requires_grad_(True) if t is not None and not t.requires_grad else t for t in args]
+            outputs = _tangent_by_parts(ctx.spec, ctx.graph, *args)
+            pairs = [
+                (o, c) for o, c in zip(outputs, cotangents, strict=True) if o is not None and c is not None
+            ]
+            inputs = [t for t in args if t is not None]
+            found = torch.autograd.grad(
+                [o for o, _ in pairs],
+                inputs,
+                [c for _, c in pairs],
+                create_graph=create_graph,
+                allow_unused=True,
+            )
+        gradients = iter(found)
+        return None, None, *(next(gradients) if t is not None else None for t in args)
+
+
+def _tangent_by_parts(
+    spec: EdgeProduct,
+    graph: tuple[Tensor, ...],
+    x: Tensor | None,
+    y: Tensor,
+    w: Tensor,
+    g: Tensor,
+    tx: Tensor | None,
+    ty: Tensor | None,
+    tw: Tensor | None,
+) -> list[Tensor | None]:
+    """What `Tangent` computes, from operations that can be differentiated further."""
+    # a path through Y_0 = 1 does not answer to a change of Y
+    turning = w.new_tensor([float(spec.edge[path.edge].l > 0) for path in spec.paths])[:, None]
+    sums: list[Tensor | None] = [None] * 4
+    for replaced, arguments in ((0, (tx, y, w)), (1, (x, ty, w * turning)), (2, (x, y, tw))):
+        if (tx, ty, tw)[replaced] is None:
+            continue
+        parts = list(Backward.apply(spec, graph, x is not None and replaced > 0, *arguments, g))
+        parts[replaced] = None  # the slot of the tangent itself
+        if replaced == 1 and parts[2] is not None:
+            parts[2] = parts[2] * turning
+        parts.append(Forward.apply(spec, graph, *arguments))
+        sums = [s if p is None else p if s is None else s + p for s, p in zip(sums, parts, strict=True)]
+    return sums
+
+
+def _forward(spec: EdgeProduct, graph: tuple[Tensor, ...], x: Tensor | None, y: Tensor, w: Tensor) -> Tensor:
+    run = program(spec, w.dtype)
+    out = w.new_empty(graph[0].shape[0] - 1, run.components[2], w.shape[-1])
+    run.call("forward", graph, w.shape[-1], x, y, w, out)
+    return out
+
+
+def compiled_edge_product(
+    spec: EdgeProduct,
+    x: Float[Tensor, "atoms inputs channels"] | None,
+    harmonics: Float[Tensor, "edges harmonics"],
+    weights: Float[Tensor, "edges paths channels"],
+    batch: AtomicBatch,
+) -> Float[Tensor, "atoms outputs channels"]:
+    """As `reference_edge_product`."""
+    graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
+    x = _to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
+    y = _to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
+    out = Forward.apply(spec, graph, x, y, weights.contiguous())
+    return _from_spherical(spec, spec.outputs, out)
+
+
+def _to_spherical(spec: EdgeProduct, slots: tuple[Irrep, ...], packed: Tensor) -> Tensor:
+    """Packed slots with 2l+1 components each."""
+    dims = [spec.tensor_basis.dim(irrep.l) for irrep in slots]
+    if dims == [irrep.dim for irrep in slots]:
+        return packed
+    parts = zip(packed.split(dims, dim=1), slots, strict=True)
+    return torch.cat([constant("isometry", i.l, like=t).T @ t if i.l > 1 else t for t, i in parts], dim=1)
+
+
+def _from_spherical(spec: EdgeProduct, slots: tuple[Irrep, ...], packed: Tensor) -> Tensor:
+    if all(spec.tensor_basis.dim(irrep.l) == irrep.dim for irrep in slots):
+        return packed
+    parts = zip(packed.split([irrep.dim for irrep in slots], dim=1), slots, strict=True)
+    return torch.cat([constant("isometry", i.l, like=t) @ t if i.l > 1 else t for t, i in parts], dim=1)

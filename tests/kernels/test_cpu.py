@@ -1,0 +1,175 @@
+"""Compiled edge operations: equal to the reference to third derivatives, chosen with proof, refused without."""
+
+import logging
+
+import pytest
+import torch
+
+from equipot.config import parse
+from equipot.kernels import EdgeProduct, Path, chooser
+from equipot.kernels.cpu import build
+from equipot.kernels.cpu import edge as cpu
+from equipot.kernels.cpu.edge import compiled_edge_product
+from equipot.kernels.edge import edge_product
+from equipot.kernels.reference import reference_edge_product
+from equipot.potential import PotentialConfig
+from equipot.tensor.basis import get_basis
+from equipot.testing import crystal, force_loss_gradient, molecule, one_atom, predict, random_potential
+from kernels.test_edge import BASES, PAINN, SCALAR, VECTOR, chain, everything, graph
+
+TOLERANCE = 1e-11  # relative, in double precision: the same sums in another order
+
+
+def has_compiler() -> bool:
+    try:
+        build.compiler()
+    except build.NoCompiler:
+        return False
+    return True
+
+
+pytestmark = [
+    pytest.mark.usefixtures("float64"),
+    pytest.mark.skipif(not has_compiler(), reason="no C++ compiler: the reference computes everything"),
+]
+DENSITY = EdgeProduct((SCALAR,), (SCALAR, VECTOR), (SCALAR, VECTOR), (Path(0, 0, 0), Path(0, 1, 1)))
+
+
+def arguments(spec, batch, channels, features=True):
+    torch.manual_seed(channels)
+    basis, edges = get_basis(spec.basis), len(batch.senders)
+    x = [basis.to_spherical(i.l) @ torch.randn(batch.num_atoms, i.dim, channels) for i in spec.inputs]
+    y = basis.packed_harmonics(torch.randn(edges, 3), [i.l for i in spec.edge])
+    return torch.cat(x, dim=1) if features else None, y, torch.randn(edges, len(spec.paths), channels)
+
+
+@pytest.mark.parametrize("channels", [1, 8, 19])
+@pytest.mark.parametrize("basis", BASES)
+def test_values_and_two_derivatives(basis, channels):
+    """Less than a vector of channels, exactly one, and two with a rest."""
+    spec = everything(basis, l_max=1)
+    assert chooser.disagreement(spec, *arguments(spec, chain(), channels), chain()) < TOLERANCE
+
+
+def test_high_degrees():
+    spec = everything(l_max=2)
+    assert chooser.disagreement(spec, *arguments(spec, chain(), 8), chain()) < TOLERANCE
+
+
+@pytest.mark.parametrize("features", [True, False])
+def test_a_density_of_ones(features):
+    assert chooser.disagreement(DENSITY, *arguments(DENSITY, chain(), 3, features), chain()) < TOLERANCE
+
+
+def test_more_neighbors_than_are_held_at_once():
+    """Coefficients are kept for 64 edges."""
+    pairs = [(i, j) for i in range(70) for j in range(70) if i != j]
+    batch = graph(pairs, num_atoms=70)
+    assert chooser.disagreement(PAINN, *arguments(PAINN, batch, 2), batch) < TOLERANCE
+
+
+def test_two_threads_give_the_same_bits():
+    pairs = [(i, j) for i in range(30) for j in range(30) if i != j]
+    batch, before = graph(pairs, num_atoms=30), torch.get_num_threads()
+    given = arguments(PAINN, batch, 5)
+    try:
+        torch.set_num_threads(1)
+        one = compiled_edge_product(PAINN, *given, batch)
+        torch.set_num_threads(2)
+        assert torch.equal(one, compiled_edge_product(PAINN, *given, batch))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_third_derivatives():
+    def three(operation):
+        x, y, w = (t.detach().requires_grad_(True) for t in arguments(PAINN, chain(), 4))
+        value = operation(PAINN, x, y, w, chain()).sin().sum()
+        for _ in range(3):
+            gradients = torch.autograd.grad(value, (x, y, w), create_graph=True)
+            value = sum(((n + 1.3) * g.sin()).sum() for n, g in enumerate(gradients))
+        return [g.detach() for g in gradients]
+
+    for found, expected in zip(three(compiled_edge_product), three(reference_edge_product), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_no_edges_and_strides():
+    x, y, w = arguments(PAINN, chain(), 6)
+    turned = x.transpose(1, 2).contiguous().transpose(1, 2)
+    expected = reference_edge_product(PAINN, x, y, w, chain())
+    torch.testing.assert_close(compiled_edge_product(PAINN, turned, y, w, chain()), expected)
+    empty = graph([], num_atoms=3)
+    assert torch.equal(compiled_edge_product(PAINN, x[:3], y[:0], w[:0], empty), torch.zeros(3, 4, 6))
+
+
+@pytest.fixture
+def undecided(monkeypatch):
+    monkeypatch.setattr(chooser, "decisions", {})
+
+
+def test_few_channels_stay_with_the_reference(undecided):
+    assert not chooser.compiled(PAINN, *arguments(PAINN, chain(), chooser.MIN_CHANNELS - 1), chain())
+    assert chooser.compiled(PAINN, *arguments(PAINN, chain(), chooser.MIN_CHANNELS), chain())
+
+
+def test_programs_can_be_switched_off(undecided, monkeypatch):
+    monkeypatch.setenv("EQUIPOT_KERNELS", "reference")
+    assert not chooser.compiled(PAINN, *arguments(PAINN, chain(), 16), chain())
+
+
+def test_a_wrong_program_is_refused(undecided, monkeypatch, caplog):
+    """One coefficient of a kernel changed: the result is still right, and the user is told."""
+    monkeypatch.setattr(
+        cpu, "source", lambda spec, scalar: original(spec, scalar).replace("s0 += ", "s0 -= ", 1)
+    )
+    cpu.program.cache_clear()
+    given = arguments(PAINN, chain(), 16)
+    with caplog.at_level(logging.WARNING, "equipot"):
+        found = edge_product(PAINN, *given, chain())
+    cpu.program.cache_clear()
+    assert torch.equal(found, reference_edge_product(PAINN, *given, chain()))
+    assert "was refused" in caplog.text
+    assert "differs from it by" in caplog.text
+
+
+original = cpu.source
+
+
+def test_without_a_compiler_the_reference_computes(undecided, monkeypatch, caplog, tmp_path):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setenv("EQUIPOT_CACHE", str(tmp_path))
+    build.compiler.cache_clear()
+    cpu.program.cache_clear()
+    given = arguments(PAINN, chain(), 16)
+    with caplog.at_level(logging.WARNING, "equipot"):
+        found = edge_product(PAINN, *given, chain())
+    build.compiler.cache_clear()
+    cpu.program.cache_clear()
+    assert torch.equal(found, reference_edge_product(PAINN, *given, chain()))
+    assert "no C++ compiler: none of no-such-compiler" in caplog.text
+
+
+def test_only_an_excerpt_of_a_large_structure_is_checked():
+    pairs = [(i, j) for i in range(70) for j in range(70) if 0 < abs(i - j) < 4]
+    batch = graph(pairs, num_atoms=71)
+    x, _, w, part = chooser._excerpt(*arguments(PAINN, batch, 2), batch)
+    assert part.num_atoms == chooser.CHECKED_ATOMS == len(x)
+    assert torch.equal(part.receivers[part.reverse], part.senders)
+    assert len(w) == len(part.senders) == sum(i < 32 and j < 32 for i, j in pairs)
+
+
+@pytest.mark.parametrize("model", [{"name": "painn"}, {"name": "nequip", "l_max": 1, "basis": "cartesian"}])
+def test_models_on_compiled_operations_are_the_same_models(model, monkeypatch):
+    """Energies, forces and what training on forces needs, on a molecule, a crystal and an atom without neighbors."""
+    values = {"model": {"channels": 16, "num_layers": 2, "cutoff": 3.0, **model}}
+    potential = random_potential(parse(PotentialConfig, values, "test"), (1, 6, 8))
+    found = {}
+    for back_end in ("auto", "reference"):
+        monkeypatch.setenv("EQUIPOT_KERNELS", back_end)
+        frames = [molecule((1, 6, 8)), crystal((1, 6, 8)), one_atom(6)]
+        values = [predict(potential, frame) for frame in frames]
+        found[back_end] = [v.energy for v in values] + [v.forces for v in values]
+        found[back_end].append(torch.tensor(force_loss_gradient(potential, frames[:2])))
+    for a, b in zip(found["auto"], found["reference"], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
