@@ -3,12 +3,18 @@
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from equipot.comparison.config import CompareConfig
+from equipot.comparison.request import Options as CompareOptions
+from equipot.comparison.request import request as compare_config
+from equipot.comparison.run import Observe
+from equipot.comparison.run import compare as run_comparison
+from equipot.comparison.table import ModelTable
 from equipot.config import override, parse, read_yaml
 from equipot.data.collate import graph, refuse_unknown
 from equipot.data.doctor import inspect
@@ -42,6 +48,9 @@ __all__ = [
     "KINDS",
     "Dynamics",
     "Model",
+    "ModelTable",
+    "compare",
+    "compare_config",
     "harmonic",
     "inspect",
     "load",
@@ -165,6 +174,7 @@ def run_config(
     `start`, or that section in the source, names a model file: what is not said is as in that file.
     """
     where = "configuration"
+    values: dict[str, Any]
     if isinstance(source, Mapping):
         values = dict(source)
     elif Path(source).suffix in (".yaml", ".yml"):
@@ -208,6 +218,29 @@ def default_folder(config: RunConfig) -> Path:
     """runs/DATA-ARCHITECTURE, with -tuned behind it when training starts from a model file."""
     stem = Path(config.data.train).name.split(".")[0]
     return Path("runs") / f"{stem}-{config.model.name}{'' if config.start is None else '-tuned'}"
+
+
+def compare(
+    source: str | Path | Mapping[str, Any] | CompareConfig,
+    models: str | Sequence[str] | None = None,
+    out: str | Path | None = None,
+    *,
+    observe: Observe = lambda moment: None,
+    say: Say = lambda text: None,
+    **options: Unpack[CompareOptions],
+) -> ModelTable:
+    """Train several architectures on the same frames with the same budget; the table, which also lies in the folder.
+
+    Options are budget, steps or epochs of every run, seeds, config, assignments. Started again in the same folder,
+    finished runs are kept and an unfinished one goes on.
+    """
+    config = source if isinstance(source, CompareConfig) else compare_config(source, models, **options)
+    return run_comparison(config, Path(out or compare_folder(config)), observe=observe, say=say)
+
+
+def compare_folder(config: CompareConfig) -> Path:
+    """runs/compare-DATA."""
+    return Path("runs") / f"compare-{Path(config.data.train).name.split('.')[0]}"
 
 
 def md(

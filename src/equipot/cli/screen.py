@@ -81,6 +81,29 @@ def errors_table(title: str, errors: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
+def show_drift(drift: Mapping[str, Any]) -> None:
+    """Errors of a fine-tuned model and of the one that it started from, on the same new and old frames."""
+    for name, title in (("new", "what was learned"), ("old", "what was forgotten")):
+        if name not in drift:
+            continue
+        found = drift[name]
+        say(f"\n{title}: mean absolute errors on {found['frames']} frames, {found['what']}")
+        out.print(_drift_table(found["rows"], found["labelled"]))
+
+
+def _drift_table(rows: Mapping[str, Mapping[str, Any]], labelled: bool) -> Table:
+    """Before and after; where the labels are those of the parent, only how far apart the models are."""
+    models = {"before": "before", "after": "after"} if labelled else {"after": "difference"}
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for column in ("target", *models.values(), "unit", "labels"):
+        table.add_column(column, justify="left" if column in ("target", "unit") else "right")
+    for name, row in rows.items():
+        shown = of_errors(str(row["unit"]))
+        values = [number(row[m]["mae"] * shown.factor, 4) if row[m] else "none" for m in models]
+        table.add_row(name, *values, shown.unit, f"{row['count']}")
+    return table
+
+
 @contextmanager
 def progress(title: str, *, quiet: bool = False) -> Iterator[Observer]:
     """A bar with rate and remaining time on a terminal, a line every half minute elsewhere."""

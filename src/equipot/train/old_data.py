@@ -85,7 +85,7 @@ def _read(config: OldDataConfig, parent: Parent) -> tuple[Splits, list[str]]:
         changes["valid"] = 0
     if config.test is not None:
         changes["test"] = str(config.test)
-    elif _is_file(test := {**then, **changes}.get("test")) and not Path(test).exists():
+    elif "test" not in changes and _is_file(test := then.get("test")) and not Path(str(test)).exists():
         notes.append(
             f"The parent's test set, {test}, is not there: give start.old.test=FILE to measure on it."
         )

@@ -4,6 +4,7 @@ import json
 
 import yaml
 
+from equipot.data.references import in_words
 from equipot.evaluate.readable import duration
 from equipot.evaluate.report.material import Material
 from equipot.evaluate.report.page import Section, code, facts, folded
@@ -17,10 +18,12 @@ def section(material: Material) -> Section:
     units = ", ".join(f"{name} {unit}" for name, unit in document.units.items())
     rows = {
         "data": files,
+        "started from": " from ".join(f"{a.name} ({a.identity[:16]}…)" for a in origin.ancestors),
         "split": ", ".join(f"{part} {count}" for part, count in origin.split.items()),
         "seeds": f"split {origin.split_seed}, training {origin.seed}",
         "model": f"{model.name}, {_parameters(material):,} parameters, {document.precision}, cutoff {model.cutoff:g} Å",
-        "reference energies": document.statistics.reference_source,
+        "reference energies": in_words(document.statistics),
+        "fixed terms": ", ".join(document.potential.terms.names()),
         "versions": ", ".join(f"{name} {version}" for name, version in origin.versions.items()),
         "device": origin.device,
         "training time": "" if origin.seconds is None else duration(origin.seconds),
