@@ -25,17 +25,14 @@ PUBLISHED: Published = {
 def acac(data: Path, published: Path | None = None) -> MoleculeSet:
     """The set with the published test files, or with train_600K for the second of them."""
     train = choose(data, "train_300K")
-    if published is None:
-        hot = unseen(choose(data, "train_600K"), train)
-    else:
-        hot = choose(published, "test_MD_600K")
+    at_600 = choose(published, "test_MD_600K") if published else unseen(choose(data, "train_600K"), train)
     return MoleculeSet(
         name="acac",
         what="Acetylacetone, PBE-D3/def2-SVP, trained at 300 K. Published: 450 + 50 frames, the published test files. "
         "Ours: the published file at 300 K; at 600 K that, or the training file of 600 K, which was not trained on",
         train=existing(data, "train_300K"),
         isolated=existing(data, "isolated_atoms"),
-        tests={"300 K": choose(published or data, "test_MD_300K"), "600 K": hot},
+        tests={"300 K": choose(published or data, "test_MD_300K"), "600 K": at_600},
         tests_name="train_600K" if published is None else "published files",
         published=PUBLISHED,
         measure="rmse",
