@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from equipot.nn.radial import Bessel, Gaussian, radial_basis
+from equipot.nn.radial import Bessel, ExpNormal, Gaussian, radial_basis
 
 CUTOFF = 4.0
 
@@ -83,3 +83,21 @@ def test_the_gradient_of_a_frequency(r):
     n = torch.arange(1, 7, dtype=torch.float64) * math.pi / CUTOFF
     expected = math.sqrt(2 / CUTOFF) * math.pi / CUTOFF * torch.cos(r[:, None] * n).sum(0)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_exponential_normal_functions(r):
+    """exp(−β(e^(−5r/r_c) − μ_n)²), centres from e^(−r_c) to 1."""
+    first = math.exp(-CUTOFF)
+    centers, beta = torch.linspace(first, 1, 7, dtype=torch.float64), (2 / 7 * (1 - first)) ** -2
+    expected = torch.exp(-beta * (torch.exp(-5 * r[:, None] / CUTOFF) - centers) ** 2)
+    torch.testing.assert_close(ExpNormal(7, CUTOFF).double()(r), expected, rtol=1e-12, atol=1e-15)
+    at_zero = ExpNormal(7, CUTOFF).double()(torch.zeros(1, dtype=torch.float64))
+    assert at_zero[0, -1] == 1.0 and (at_zero.diff() > 0).all()  # an atom meets itself at the last centre
+
+
+def test_exponential_normal_functions_in_both_precisions_and_trainable(r):
+    fixed, trainable = ExpNormal(7, 3.7), ExpNormal(7, 3.7, trainable=True)
+    assert not fixed.state_dict() and not list(fixed.parameters())
+    assert sum(p.numel() for p in trainable.parameters()) == 14
+    assert torch.equal(fixed.double()(r), trainable.double()(r))
+    assert torch.autograd.gradcheck(trainable, r.clone().requires_grad_(True))
