@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,9 +10,9 @@ from equipot.nn.iterated import IteratedProduct
 from equipot.tensor import symmetric
 from equipot.tensor.basis import get_basis
 from equipot.tensor.features import Features, from_spherical, in_spherical
-from equipot.tensor.irreps import Irrep, Irreps, products
-from equipot.tensor.tables import wigner_3j
+from equipot.tensor.irreps import Irrep, Irreps
 from equipot.testing import representation
+from nn.products import explicit_contraction
 from tensor.cartesian import random_orthogonal
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -34,36 +33,6 @@ def random_features(l_max, atoms=ATOMS, channels=CHANNELS):
     return Features(irreps_up_to(l_max, channels), blocks)
 
 
-def generalized_coupling(l_max, order, out):
-    """U of all ordered paths, [paths, 2l+1, d, …, d], by the recursion of the paper."""
-    dim = (l_max + 1) ** 2
-    selector = {l: np.eye(dim)[l**2 : (l + 1) ** 2] for l in range(l_max + 1)}
-    stack = [(Irrep.natural(l), selector[l]) for l in range(l_max + 1)]
-    for _ in range(order - 1):
-        stack = [
-            (c, math.sqrt(c.dim) * np.einsum("abM,a...,bm->M...m", wigner_3j(a.l, l, c.l), u, selector[l]))
-            for a, u in stack
-            for l in range(l_max + 1)
-            for c in products(a, Irrep.natural(l))
-        ]
-    return np.stack([u for c, u in stack if c == out])
-
-
-def explicit_sum(features, species, weights, l_max, order, out):
-    """Σ_ν Σ_η w U A ⋯ A, every factor in sight."""
-    a = torch.cat(features.blocks, dim=1)
-    result, first = 0.0, 0
-    for n in range(1, order + 1):
-        u = torch.from_numpy(generalized_coupling(l_max, n, out))
-        w = weights[species][:, first : first + len(u)]
-        first += len(u)
-        letters = "uvx"[:n]
-        factors = ",".join(f"a{x}k" for x in letters)
-        result += torch.einsum(f"pM{letters},apk,{factors}->aMk", u, w, *[a] * n)
-    assert first == weights.shape[1]
-    return result
-
-
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("evaluation", EVALUATIONS)
 @pytest.mark.parametrize("basis", ["spherical", "cartesian"])
@@ -73,9 +42,10 @@ def test_contraction_is_the_explicit_sum_over_ordered_paths(order, evaluation, b
     block = SymmetricContraction(features.irreps, WANTED, order, ELEMENTS, basis, evaluation=evaluation)
     found = in_spherical(block(from_spherical(features, get_basis(basis)), species), get_basis(basis))
     assert found.irreps == Irreps.uniform(CHANNELS, WANTED)
+    a = torch.cat(features.blocks, dim=1)
     for irrep in WANTED:
         weights = block.weights[str(irrep)].weight
-        expected = explicit_sum(features, species, weights, l_max, order, irrep)
+        expected = explicit_contraction(a, weights[species], l_max, order, irrep)
         torch.testing.assert_close(found[irrep], expected, **ROUND_OFF)
 
 

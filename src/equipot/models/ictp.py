@@ -1,4 +1,4 @@
-"""ICTP, irreducible Cartesian tensor potentials: the layers of MACE with symmetric traceless tensors instead of harmonics.
+"""ICTP, irreducible Cartesian tensor potentials: MACE with symmetric traceless tensors in the place of harmonics.
 
 V. Zaverkin, F. Alesiani, T. Maruyama, F. Errica, H. Christiansen, M. Takamoto, N. Weber, M. Niepert, NeurIPS 2024
 (arXiv:2405.14253).

@@ -1,4 +1,4 @@
-"""What MACE and ICTP have in common: two-body densities, products of them on every atom, a share of the energy each layer.
+"""What MACE and ICTP have in common: densities of neighbors, their products on every atom, energies layer by layer.
 
     density     A_i = N̄^(−1) (Σ_j R(r_ij) [(h_j W)_l1 ⊗ Y_l2(r̂_ij)]_l3) W',   R = MLP(b(r) u(r))
     product     m_i = all products of up to ν copies of A_i, weighted by the element of atom i
