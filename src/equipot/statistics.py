@@ -27,7 +27,14 @@ class Statistics(Config):
     reference_source: Literal["isolated atoms", "least squares", "given", "none"] = "none"
     reference_fitted: tuple[int, ...] = ()  # atomic numbers whose energy was fitted to the compositions
     reference_condition: float | None = 1.0  # condition number of that fit; none: infinite, it is not unique
-    energy_shift: float = 0.0  # eV per atom: mean energy that the reference energies leave, part of every atom
+    energy_shift: float = (
+        0.0  # eV per atom: mean energy that the reference energies leave, part of every atom
+    )
     energy_scale: float = 1.0  # eV/Å: RMS force component, multiplies the per-atom model energy (length 1 Å)
     targets: dict[str, TargetStatistics] = {}
     inputs: dict[str, float] = {}  # root mean square length of each covariant input of the atoms, in its unit
+
+    @property
+    def constant_energies(self) -> tuple[float, ...]:
+        """What an atom of each element has of itself, eV: its reference energy and the mean cohesion."""
+        return tuple(energy + self.energy_shift for energy in self.reference_energies)

@@ -10,7 +10,11 @@ class TermsConfig(Config):
         False  # screened repulsion of nuclei closer than the sum of their covalent radii; for dynamics
     )
 
+    def names(self) -> tuple[str, ...]:
+        """What there is to add."""
+        return ("zbl",) * self.zbl
+
     @property
     def any(self) -> bool:
         """Whether there is anything to add."""
-        return self.zbl
+        return bool(self.names())
