@@ -151,6 +151,7 @@ def test_info_needs_no_weights(equipot, tiny):
     said = equipot(f"info {tiny.model}")
     assert said.code == 0
     assert all(word in said.out for word in ("painn", "H, O", "polarizability", "@inproceedings"))
+    assert "least squares for H, O, condition number infinite" in said.out
     assert json.loads(equipot(f"info {tiny.model} --json").out)["precision"] == "float32"
 
 

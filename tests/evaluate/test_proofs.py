@@ -8,12 +8,13 @@ from torch import nn
 
 from contract.every_model import ELEMENTS, SYSTEMS, small
 from equipot.config import parse
+from equipot.data.collate import batch_of
 from equipot.evaluate import proofs
 from equipot.evaluate.proofs import verify
 from equipot.models import painn
 from equipot.potential import Potential, PotentialConfig
 from equipot.tensor.features import Features
-from equipot.testing import random_potential
+from equipot.testing import isolated_energies, one_atom, random_potential
 
 FRAMES = [SYSTEMS["molecule"], SYSTEMS["bulk"]]
 
@@ -48,6 +49,23 @@ def test_without_frames_structures_are_built():
     assert "built" in next(proof.detail for proof in sheet if proof.name == "equivariance")
 
 
+def test_the_isolated_atom_says_how_far_it_is_from_its_reference():
+    """μ + m + σ e of an atom alone: the sheet says m + σ e, which is zero only by chance."""
+    plain = small("painn", "scalars only", torch.float64)
+    shifted = Potential(plain.config, plain.statistics.model_copy(update={"energy_shift": -4.0}))
+    shifted.double().load_state_dict(plain.state_dict())
+    lone = batch_of([one_atom(6)], ELEMENTS, 3.0)
+    above = float((shifted(lone).energy - shifted.reference_energies(lone.species)).detach())
+    assert isolated_energies(shifted)[6] == pytest.approx(above, abs=1e-12)
+    assert isolated_energies(shifted)[6] == pytest.approx(isolated_energies(plain)[6] - 4.0, abs=1e-12)
+    (line,) = [p for p in verify(shifted, FRAMES[:1], quick=True) if p.name == "isolated atom"]
+    assert (
+        line.passed
+        and "energy above the reference: H " in line.detail
+        and f"C {above:+.3g} eV" in line.detail
+    )
+
+
 def test_a_model_without_energy_is_examined_on_what_it_predicts():
     values = {
         "model": {"name": "painn", "channels": 8, "num_layers": 1},
@@ -65,7 +83,7 @@ class Altered(nn.Module):
     def __init__(self, model: nn.Module, change) -> None:
         super().__init__()
         self.model, self.change = model, change
-        self.irreps = model.irreps
+        self.irreps, self.basis = model.irreps, model.basis
 
     def forward(self, batch):
         features = self.model(batch)

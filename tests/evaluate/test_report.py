@@ -167,9 +167,17 @@ def test_reference_energies_leave_the_errors_alone(material):
     np.testing.assert_allclose(shifted.predicted - shifted.label, total.predicted - total.label)
     statistics = material.document.statistics
     zero = sum(
-        dict(zip(statistics.elements, statistics.reference_energies, strict=True))[z] for z in (8, 1, 1)
+        dict(zip(statistics.elements, statistics.constant_energies, strict=True))[z] for z in (8, 1, 1)
     )
     np.testing.assert_allclose(shifted.label, -100 - zero)
+
+
+def test_the_report_says_where_reference_energies_come_from(run):
+    """All molecules of one composition: nothing determines the energies of H and O apart."""
+    text = write_report(run).read_text(encoding="utf-8")
+    assert "least squares for H, O, condition number infinite" in text
+    assert "no isolated-atom energy for H, O: least squares on the compositions gives" in text
+    assert "Fix: data.isolated_atoms=FILE, or data.reference_energies={H: ENERGY, O: ENERGY} in eV" in text
 
 
 def test_the_worst_frame_is_that_of_largest_rms_error():
