@@ -126,7 +126,7 @@ def _answer(potential: Potential, frame: Frame) -> Properties:
 def _deviation(
     potential: Potential, frame: Frame, name: str, found: Tensor, expected: tuple[float, ...]
 ) -> float:
-    """Largest difference over the size of the model's own part; reference energies would hide it."""
+    """Largest difference over the size of the model's own part; what atoms have of themselves would hide it."""
     if found.numel() != len(expected):
         return math.inf
     values, stored = found.flatten().double(), torch.tensor(expected, dtype=torch.float64)
@@ -134,7 +134,7 @@ def _deviation(
     constant = torch.zeros_like(stored)
     if name in ("energy", "atomic_energies"):
         per_atom = [
-            statistics.reference_energies[statistics.elements.index(z)] for z in frame.numbers.tolist()
+            statistics.constant_energies[statistics.elements.index(z)] for z in frame.numbers.tolist()
         ]
         own = torch.tensor(per_atom, dtype=torch.float64)
         constant = own.sum()[None] if name == "energy" else own

@@ -102,7 +102,16 @@ def _locality(potential: Potential, specimens: Specimens) -> Iterator[Proof]:
     if repeated:
         yield _proof("supercell", repeated, ROUND_OFF, "a periodic cell against two of them")
     alone = {chemical_symbols[int(z)]: value for z, value in testing.isolated_atoms(potential).items()}
-    yield _proof("isolated atom", alone, ROUND_OFF, "finite, without force; each element")
+    yield _proof("isolated atom", alone, ROUND_OFF, f"finite, without force; {_above_references(potential)}")
+
+
+def _above_references(potential: Potential) -> str:
+    """How far atoms alone are from their reference energies: no model is bound to give these."""
+    found = testing.isolated_energies(potential)
+    if not found:
+        return "each element"
+    energies = ", ".join(f"{chemical_symbols[z]} {e:+.3g} eV" for z, e in found.items())
+    return f"energy above the reference: {energies}"
 
 
 def _derivatives(potential: Potential, specimens: Specimens) -> Iterator[Proof]:

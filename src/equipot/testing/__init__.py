@@ -16,7 +16,14 @@ from equipot.testing.derivatives import (
     stress_by_differences,
 )
 from equipot.testing.evaluation import as_frame, predict
-from equipot.testing.locality import cutoff_jump, fragments_add, handedness, isolated_atoms, supercell
+from equipot.testing.locality import (
+    cutoff_jump,
+    fragments_add,
+    handedness,
+    isolated_atoms,
+    isolated_energies,
+    supercell,
+)
 from equipot.testing.random_potential import random_potential
 from equipot.testing.symmetry import (
     batch_composition,
@@ -47,6 +54,7 @@ __all__ = [
     "handedness",
     "hessian",
     "isolated_atoms",
+    "isolated_energies",
     "memory_layout",
     "molecule",
     "net_force",

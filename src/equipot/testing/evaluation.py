@@ -30,8 +30,8 @@ def batch(potential: Potential, frames: Sequence[Frame]) -> AtomicBatch:
 def predict(potential: Potential, *frames: Frame) -> Properties:
     """Everything that the model predicts for these frames, as one batch.
 
-    Energies are measured from the reference energies of the atoms, so that a relative error is one of the
-    model: total energies may be 10⁵ times larger than what they depend on.
+    Energies are measured from what the atoms have of themselves, so that a relative error is one of the model:
+    total energies may be 10⁵ times larger than what they depend on.
     """
     return evaluate(potential, batch(potential, frames))
 
@@ -47,14 +47,14 @@ def evaluate(potential: Potential, systems: AtomicBatch) -> Properties:
     ).detach()
     if out.atomic_energies is None or out.energy is None:
         return out
-    atomic = out.atomic_energies - potential.reference_energies(systems.species)
+    atomic = out.atomic_energies - potential.constant_energies(systems.species)
     return replace(out, atomic_energies=atomic, energy=systems.sum_over_systems(atomic))
 
 
 def energies(
     potential: Potential, frames: Sequence[Frame], max_atoms: int = 4000
 ) -> Float[Tensor, " systems"]:
-    """Energies of many frames above their references, eV, in batches of bounded size."""
+    """Energies of many frames above what their atoms have of themselves, eV, in batches of bounded size."""
     per_batch = max(1, max_atoms // max(f.num_atoms for f in frames))
     parts = []
     for start in range(0, len(frames), per_batch):
@@ -63,7 +63,7 @@ def energies(
             out = potential(systems, targets={"energy"})
         assert out.atomic_energies is not None
         parts.append(
-            systems.sum_over_systems(out.atomic_energies - potential.reference_energies(systems.species))
+            systems.sum_over_systems(out.atomic_energies - potential.constant_energies(systems.species))
         )
     return torch.cat(parts).cpu()
 

@@ -13,7 +13,7 @@ from equipot.data.frame import Frame
 from equipot.potential import Potential
 from equipot.properties import Properties, from_items
 from equipot.testing.compare import Residuals, compare
-from equipot.testing.evaluation import as_frame, declared_charge, map_atoms, per_atom, predict
+from equipot.testing.evaluation import as_frame, declared_charge, energies, map_atoms, per_atom, predict
 from equipot.testing.systems import one_atom
 
 _INTENSIVE = ("stress",)
@@ -66,6 +66,19 @@ def isolated_atoms(potential: Potential) -> Residuals:
         force = 0.0 if found.forces is None else float(found.forces.abs().max())
         out[str(number)] = force / potential.statistics.energy_scale if finite else math.inf
     return out
+
+
+def isolated_energies(potential: Potential) -> dict[int, float]:
+    """Energy of an atom alone above its reference energy, eV, of each element; empty without an energy.
+
+    It is the mean cohesion and what the network makes of an element without neighbors: training on molecules binds
+    neither to zero.
+    """
+    atoms = [one_atom(number, declared_charge(potential)) for number in potential.elements]
+    if "energy" not in potential.targets:
+        return {}
+    above = energies(potential, atoms) + potential.statistics.energy_shift
+    return dict(zip(potential.elements, above.tolist(), strict=True))
 
 
 def supercell(

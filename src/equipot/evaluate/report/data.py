@@ -10,6 +10,7 @@ from ase.data import chemical_symbols
 
 from equipot.data.frame import Frame
 from equipot.data.neighbors import pairs
+from equipot.data.references import finding, of_statistics
 from equipot.evaluate.report.material import Material
 from equipot.evaluate.report.page import Drawing, Section, drawings, facts, paragraph, table, text
 from equipot.evaluate.report.style import color, styled
@@ -42,9 +43,21 @@ def section(material: Material) -> Section | None:
     figures = [_distances(distances["train"], cutoff)]
     if any("forces" in f.labels for f in splits.train):
         figures.insert(0, _forces(splits.train))
-    body = [facts(_summary(splits)), *(paragraph(text(n), "note") for n in splits.notes)]
+    body = [
+        facts(_summary(splits)),
+        *(paragraph(text(n), "note") for n in (*splits.notes, *_doubts(material))),
+    ]
     body += [drawings(figures), "<h3>Coverage</h3>", _coverage(parts, distances), _beyond(parts, distances)]
     return Section("data", "Data", body)
+
+
+def _doubts(material: Material) -> list[str]:
+    """Reference energies that the compositions hardly determine, with the fix."""
+    statistics = material.document.statistics
+    known = finding(of_statistics(statistics), statistics.elements, "the training set")
+    return (
+        [f"{known.title}: {known.evidence}. Fix: {known.fix}."] if known and known.level == "warning" else []
+    )
 
 
 def measure(frames: Sequence[Frame], cutoff: float) -> Distances:

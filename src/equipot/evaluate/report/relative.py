@@ -30,7 +30,7 @@ def r_squared(comparison: Comparison) -> float:
 def above_references(
     evaluation: Mapping[str, Comparison], frames: Sequence[Frame], statistics: Statistics
 ) -> dict[str, Comparison]:
-    """Energies without the reference energies of the atoms; other targets as they are.
+    """Energies without what the atoms have of themselves, reference energies and mean cohesion; others as they are.
 
     Totals of thousands of eV hide everything in a plot, and the composition would count as explained spread.
     Without frames, the mean is taken off instead.
@@ -38,7 +38,7 @@ def above_references(
     if "energy" not in evaluation:
         return dict(evaluation)
     total = evaluation["energy"]
-    energies = dict(zip(statistics.elements, statistics.reference_energies, strict=True))
+    energies = dict(zip(statistics.elements, statistics.constant_energies, strict=True))
     zero = np.full_like(total.label, total.label.mean())
     if len(frames):
         zero = np.array([[sum(energies[z] for z in frames[k].numbers.tolist())] for k in total.frame])
