@@ -4,10 +4,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from equipot.api import Dynamics, Model, harmonic, inspect, load, md, read, spectrum, train
+    from equipot.api import (
+        Dynamics,
+        Model,
+        ModelTable,
+        compare,
+        harmonic,
+        inspect,
+        load,
+        md,
+        read,
+        spectrum,
+        train,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Dynamics", "Model", "harmonic", "inspect", "load", "md", "read", "spectrum", "train"]
+__all__ = [
+    "Dynamics",
+    "Model",
+    "ModelTable",
+    "compare",
+    "harmonic",
+    "inspect",
+    "load",
+    "md",
+    "read",
+    "spectrum",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

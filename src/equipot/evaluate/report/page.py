@@ -37,9 +37,18 @@ class Section:
     parts: Sequence[str]
 
 
+class Markup(str):
+    """A piece of HTML, which a table takes as it is."""
+
+
 def text(value: object) -> str:
     """Any value as text that cannot be taken for HTML."""
     return html.escape(str(value))
+
+
+def link(address: str, words: object) -> Markup:
+    """Words that lead to another file."""
+    return Markup(f'<a href="{text(address)}">{text(words)}</a>')
 
 
 def paragraph(content: str, kind: str = "") -> str:
@@ -102,7 +111,8 @@ def page(title: str, sections: Sequence[Section]) -> str:
 
 
 def _cells(kinds: Sequence[str], row: Sequence[object]) -> str:
-    return "".join(f'<td class="{k}">{text(v)}</td>' for k, v in zip(kinds, row, strict=True))
+    cells = (v if isinstance(v, Markup) else text(v) for v in row)
+    return "".join(f'<td class="{k}">{v}</td>' for k, v in zip(kinds, cells, strict=True))
 
 
 def _section(section: Section, links: str) -> str:

@@ -1,0 +1,1 @@
+"""Architectures beside each other: the same frames, the same budget, several seeds."""
