@@ -30,7 +30,7 @@ def total_energy(numbers: Int[np.ndarray, " atoms"]) -> float:
 
 
 def guess_energy_unit(
-    numbers: Sequence[Int[np.ndarray, " atoms"]], energies: Float[np.ndarray, " frames"]
+    numbers: Sequence[Int[np.ndarray, " _"]], energies: Float[np.ndarray, " frames"]
 ) -> str | None:
     """Unit in which these are all-electron total energies; None when they are in no known one.
 
