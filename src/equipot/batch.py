@@ -37,6 +37,7 @@ class AtomicBatch:
     shifts: Int[Tensor, "edges 3"]  # lattice translations of j
     row_pointer: Int[Tensor, " rows"]  # edges of atom i: row_pointer[i] ... row_pointer[i+1]
     reverse: Int[Tensor, " edges"]  # index of the mirrored edge (j <- i, −shift)
+    edge_vectors: Float[Tensor, "edges 3"] | None = None  # r_ij, where they are computed already
     charge: Float[Tensor, " systems"] | None = None  # total charge, e
     velocities: Float[Tensor, "atoms 3"] | None = None  # Å/fs
     external_forces: Float[Tensor, "atoms 3"] | None = (
@@ -56,6 +57,8 @@ class AtomicBatch:
 
     def vectors(self) -> Float[Tensor, "edges 3"]:
         """r_ij = r_j + shift · cell − r_i, from centre to neighbour, in Å."""
+        if self.edge_vectors is not None:
+            return self.edge_vectors
         offset = torch.einsum(
             "es,est->et", self.shifts.to(self.cell.dtype), self.cell[self.system[self.receivers]]
         )
@@ -86,13 +89,17 @@ class AtomicBatch:
 
     def with_positions(self, positions: Float[Tensor, "atoms 3"]) -> "AtomicBatch":
         """The same batch, its atoms moved; the edges stay."""
-        return replace(self, positions=positions)
+        return replace(self, positions=positions, edge_vectors=None)
+
+    def with_edge_vectors(self) -> "AtomicBatch":
+        """The same batch with its edge vectors computed once, so that energies can be differentiated by them."""
+        return replace(self, edge_vectors=self.vectors())
 
     def strained(self, strain: Float[Tensor, "systems 3 3"]) -> "AtomicBatch":
         """Positions and cell under r → r + r·ε with ε symmetrised, edges kept."""
         symmetric = (strain + strain.transpose(1, 2)) / 2
         positions = self.positions + torch.einsum("ai,aij->aj", self.positions, symmetric[self.system])
-        return replace(self, positions=positions, cell=self.cell + self.cell @ symmetric)
+        return replace(self, positions=positions, cell=self.cell + self.cell @ symmetric, edge_vectors=None)
 
     def to(self, device: torch.device | str) -> "AtomicBatch":
         """The batch on another device."""

@@ -24,6 +24,7 @@ class Properties:
     dipole: Float[Tensor, "systems 3"] | None = None  # e·Å
     polarizability: Float[Tensor, "systems 3 3"] | None = None  # Å³
     atomic_energies: Float[Tensor, " atoms"] | None = None  # eV
+    virials: Float[Tensor, "atoms 3 3"] | None = None  # eV, of each atom; their sum is −V · stress
     tensors: Mapping[str, Tensor] = field(default_factory=dict)  # targets declared by name
 
     def items(self) -> list[tuple[str, Tensor]]:

@@ -1,6 +1,7 @@
 """A backbone, its heads, and the derivatives of the energy, taken once and here."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -15,12 +16,13 @@ from equipot.potential.lift import Lift
 from equipot.potential.per_element import PerElement
 from equipot.potential.targets import TargetsConfig
 from equipot.potential.terms import Terms, TermsConfig
+from equipot.potential.virials import atomic_virials
 from equipot.properties import Properties, from_items
 from equipot.statistics import Statistics, TargetStatistics
 from equipot.tensor.features import Features, in_spherical
 from equipot.tensor.irreps import SCALAR, Irrep, Irreps
 
-DERIVED = ("atomic_energies", "forces", "stress")  # what comes with an energy and has no head
+DERIVED = ("atomic_energies", "forces", "stress", "virials")  # what comes with an energy and has no head
 
 
 class PotentialConfig(Config):
@@ -40,6 +42,15 @@ class PotentialConfig(Config):
         return (
             self.targets.irreps_read() if self.outputs is None else frozenset(map(Irrep.parse, self.outputs))
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derivatives:
+    """Which derivatives of the energy are asked for."""
+
+    forces: bool
+    stress: bool
+    virials: bool
 
 
 class Potential(nn.Module):
@@ -95,21 +106,24 @@ class Potential(nn.Module):
         *,
         forces: bool = False,
         stress: bool = False,
+        virials: bool = False,
         targets: Collection[str] | None = None,
         create_graph: bool = False,
     ) -> Properties:
         """Evaluate the targets (all of them when None); `create_graph` keeps what training on forces needs.
 
-        Raises ValueError for a target that the model does not have.
+        Virials are those of every atom, `potential.virials.atomic_virials`. Raises ValueError for a target that the
+        model does not have.
         """
         wanted = set(self.heads) if targets is None else self._known(targets)
-        if forces or stress:
+        if forces or stress or virials:
             if "energy" not in self.heads:
                 raise ValueError(
-                    f"forces and stress need an energy; this model predicts {', '.join(self.targets)}."
+                    f"forces, stress and virials need an energy; this model predicts {', '.join(self.targets)}."
                 )
             with torch.enable_grad():
-                return self._with_derivatives(batch, wanted | {"energy"}, forces, stress, create_graph)
+                derivatives = Derivatives(forces=forces, stress=stress, virials=virials)
+                return self._with_derivatives(batch, wanted | {"energy"}, derivatives, create_graph)
         return self._evaluate(batch, wanted)
 
     def _known(self, targets: Collection[str]) -> set[str]:
@@ -143,23 +157,28 @@ class Potential(nn.Module):
         return self.reference_energies(species) + self.statistics.energy_shift
 
     def _with_derivatives(
-        self, batch: AtomicBatch, wanted: set[str], forces: bool, stress: bool, create_graph: bool
+        self, batch: AtomicBatch, wanted: set[str], asked: "Derivatives", create_graph: bool
     ) -> Properties:
         positions = batch.positions.detach().requires_grad_(True)
         strain = torch.zeros_like(batch.cell)
         moved = batch.with_positions(positions)
-        if stress:
+        if asked.stress:
             strain.requires_grad_(True)
             moved = moved.strained(strain)
+        if asked.virials:
+            moved = moved.with_edge_vectors()
         out = self._evaluate(moved, wanted)
         assert out.energy is not None
-        inputs = [positions] * forces + [strain] * stress
+        inputs = [positions] * asked.forces + [strain] * asked.stress
+        inputs += [moved.vectors()] if asked.virials else []
         gradients = list(torch.autograd.grad(out.energy.sum(), inputs, create_graph=create_graph))
         values = dict(out.items())
-        if forces:
+        if asked.forces:
             values["forces"] = -gradients.pop(0)
-        if stress:
+        if asked.stress:
             values["stress"] = _per_volume(gradients.pop(0), batch)
+        if asked.virials:
+            values["virials"] = atomic_virials(gradients.pop(0), moved.vectors(), batch)
         result = from_items(values)
         return result if create_graph else result.detach()
 

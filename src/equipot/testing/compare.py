@@ -39,7 +39,7 @@ def deviation(found: Tensor, expected: Tensor, at_least: float) -> float:
 
 def scale(potential: Potential, name: str) -> float:
     """Size of a property as measured on the training set; energies and stress take that of forces and 1 Å."""
-    if name in ("energy", "atomic_energies", "forces", "stress"):
+    if name in ("energy", "atomic_energies", "forces", "stress", "virials"):
         return potential.statistics.energy_scale
     measured = potential.statistics.targets.get(name)
     return 1.0 if measured is None else max(measured.scales)

@@ -43,6 +43,7 @@ def evaluate(potential: Potential, systems: AtomicBatch) -> Properties:
         systems,
         forces=derivatives,
         stress=derivatives and bool(systems.pbc.all()),
+        virials=derivatives,
         targets=defined(potential, periodic=bool(systems.pbc.any())),
     ).detach()
     if out.atomic_energies is None or out.energy is None:
@@ -89,7 +90,7 @@ def declared_charge(potential: Potential) -> float:
 def per_atom(potential: Potential) -> set[str]:
     """Names of the properties that have one row per atom."""
     tensors = potential.config.targets.tensors
-    return {"forces", "charges", "atomic_energies", *(n for n, t in tensors.items() if t.per == "atom")}
+    return {"forces", "charges", "atomic_energies", "virials", *(n for n, t in tensors.items() if t.per == "atom")}
 
 
 def map_atoms(potential: Potential, properties: Properties, act: Callable[[Tensor], Tensor]) -> Properties:
