@@ -98,10 +98,13 @@ def _with_derivatives(
         given = [t.detach().clone().requires_grad_(True) for t in (x, harmonics, weights) if t is not None]
         out = operation(spec, *([None] * (x is None)), *given, batch)
         direction = _direction(out).requires_grad_(True)
-        first = torch.autograd.grad(out, given, direction, create_graph=True)
+        # a scalar harmonic is the number one, which the reference leaves out: no gradient is zero
+        first = torch.autograd.grad(
+            out, given, direction, create_graph=True, allow_unused=True, materialize_grads=True
+        )
         along = sum(((f * _direction(f)).sum() for f in first), out.new_zeros(()))
-        second = torch.autograd.grad(along, [*given, direction], allow_unused=True)
-    return [t.detach() for t in (out, *first, *second) if t is not None]
+        second = torch.autograd.grad(along, [*given, direction], allow_unused=True, materialize_grads=True)
+    return [t.detach() for t in (out, *first, *second)]
 
 
 def _direction(like: Tensor) -> Tensor:
