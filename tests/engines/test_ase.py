@@ -4,7 +4,9 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.calculators.lj import LennardJones
 
 from engines.tiny import copies, ethanol, potential
 from equipot.data.collate import batch_of
@@ -70,12 +72,45 @@ def test_forces_and_stress_are_the_derivatives_that_ase_measures():
     )
 
 
+def test_stresses_of_atoms_add_up_to_the_stress_and_are_ases_own_kind():
+    """As of ASE's Lennard-Jones potential: the same shape, sign and volume."""
+    atoms = crystal()
+    atoms.calc = Calculator(periodic_potential())
+    stresses = atoms.get_stresses()
+    assert stresses.shape == (len(atoms), 6) and np.abs(stresses).max() > 1e-3
+    np.testing.assert_allclose(stresses.sum(axis=0), atoms.get_stress(), rtol=0, atol=1e-13)
+    atoms.calc = LennardJones(sigma=2.0, rc=3.0)
+    assert atoms.get_stresses().shape == stresses.shape
+    np.testing.assert_allclose(atoms.get_stresses().sum(axis=0), atoms.get_stress(), rtol=0, atol=1e-13)
+
+
+def test_virials_of_the_atoms_of_a_molecule():
+    atoms, model = ethanol(), potential()
+    atoms.calc = Calculator(model)
+    batch = batch_of([Frame.from_atoms(atoms)], model.elements, model.cutoff)
+    expected = model(batch, virials=True).virials
+    np.testing.assert_allclose(atoms.calc.get_property("virials", atoms), expected, rtol=0, atol=1e-13)
+    with pytest.raises(
+        PropertyNotImplementedError, match=r"stresses need a cell .* pbc = \[False, False, False\]"
+    ):
+        atoms.get_stresses()
+
+
+def test_virials_of_replicas_are_those_of_single_molecules():
+    atoms, model = copies(ethanol(), 2), potential()
+    calculator = Calculator(model, replicas=2)
+    assert "stresses" not in calculator.implemented_properties
+    found = calculator.get_property("virials", atoms)
+    alone = [Calculator(model).get_property("virials", atoms[k : k + 9]) for k in (0, 9)]
+    np.testing.assert_allclose(found, np.concatenate(alone), rtol=0, atol=1e-12)
+
+
 def test_an_energy_costs_no_gradient_and_no_other_head():
     atoms = ethanol()
     atoms.calc = Calculator(potential())
     calls = counted(atoms.calc)
     atoms.get_potential_energy()
-    assert calls == [{"forces": False, "stress": False, "targets": {"energy"}}]
+    assert calls == [{"forces": False, "stress": False, "virials": False, "targets": {"energy"}}]
     atoms.get_forces(), atoms.get_potential_energy(), atoms.get_forces()
     assert len(calls) == 2
     assert calls[1]["targets"] == {"energy"}

@@ -17,8 +17,9 @@ from equipot.engines.neighborhood import Neighborhood
 from equipot.potential import Potential
 from equipot.properties import Properties
 
-#: what comes with an energy; ASE's name `energies` are the energies of the atoms
-_ENERGY = ("energy", "free_energy", "energies", "forces")
+#: what comes with an energy; ASE's name `energies` are the energies of the atoms, `stresses` the stresses
+_ENERGY = ("energy", "free_energy", "energies", "forces", "virials", "stresses")
+_VOLUME = ("stress", "stresses")  # without a volume they mean nothing
 _VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))  # xx, yy, zz, yz, xz, xy
 
 
@@ -36,6 +37,10 @@ class Calculator(ase_calculator.Calculator):
     Computes what is asked and nothing else; `also` names properties that are wanted whenever something is
     computed, so that a dipole costs no second evaluation. The calculator works on its own frozen copy of
     the potential. The total charge is `atoms.info["charge"]`.
+
+    `stresses` of the atoms are over the volume of the cell and add up to the stress, as those of ASE's Lennard-Jones
+    potential do (ASE's ideal-gas part of them is over the volume of an atom instead: leave it out). `virials`, which
+    molecules have too, keep the antisymmetric part that a heat flux needs, see `equipot.potential.virials`.
 
     With `replicas` = R the atoms are R copies of one molecule, block after block, that do not feel each
     other: one batch of R systems, so that R trajectories cost little more than one. Then `energy` is the
@@ -68,6 +73,8 @@ class Calculator(ase_calculator.Calculator):
             "energies",
             "forces",
             "charges",
+            "virials",
+            "stresses",
             *(n for n, t in declared.items() if t.per == "atom"),
         )
         self.implemented_properties = self._implemented()
@@ -102,15 +109,22 @@ class Calculator(ase_calculator.Calculator):
         self.atoms = atoms.copy()
         _refuse_broken(atoms)
         wanted = {name.removeprefix("replica_") for name in (*properties, *self._also)}
-        stress = "stress" in wanted
-        if stress and not atoms.pbc.all():
-            raise PropertyNotImplementedError(
-                f"stress needs a cell that is periodic in three directions; found pbc = {atoms.pbc.tolist()}."
-            )
+        for name in wanted.intersection(_VOLUME):
+            if not atoms.pbc.all():
+                raise PropertyNotImplementedError(
+                    f"{name} need{'s' * (name == 'stress')} a cell that is periodic in three directions; found pbc ="
+                    f" {atoms.pbc.tolist()}."
+                )
         batch = self._neighborhood.batch(atoms).to(self.device)
         targets = {"energy" if name in _ENERGY else name for name in wanted}
         with torch.no_grad():
-            found = self.potential(batch, forces="forces" in wanted, stress=stress, targets=targets)
+            found = self.potential(
+                batch,
+                forces="forces" in wanted,
+                stress="stress" in wanted,
+                virials=bool(wanted & {"virials", "stresses"}),
+                targets=targets,
+            )
         self.results.update(self._results(found, atoms))
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
@@ -144,6 +158,8 @@ class Calculator(ase_calculator.Calculator):
                 results[f"replica_{name}"] = value
             else:
                 results[name] = value[0][_VOIGT] if name == "stress" else value[0]
+        if "virials" in arrays and atoms.pbc.all():
+            results["stresses"] = _stresses(arrays["virials"], atoms.get_volume())
         if "energy" in arrays:
             results["energy"] = results["free_energy"] = float(arrays["energy"].sum())
         return results
@@ -154,7 +170,7 @@ class Calculator(ase_calculator.Calculator):
         systems = [name for name in targets if name not in self._per_atom]
         names = [name for name in targets if name in self._per_atom]
         if "energy" in systems:
-            names += [*_ENERGY, *["stress"] * (self.replicas == 1)]
+            names += [n for n in (*_ENERGY, "stress") if n not in _VOLUME or self.replicas == 1]
         if self.replicas > 1:
             return names + [f"replica_{name}" for name in systems]
         return names + [name for name in systems if name != "energy"]
@@ -167,6 +183,12 @@ class Calculator(ase_calculator.Calculator):
             atom = row if name in self._per_atom else None
             where = f"system {row}" if atom is None else f"atom {row} ({atoms.symbols[row]})"
             raise NotFiniteError(f"the model predicts {name} = {value[row].tolist()} for {where}.", atom)
+
+
+def _stresses(virials: np.ndarray, volume: float) -> np.ndarray:
+    """Stress of every atom, symmetric, in ASE's order; over the volume of the cell, so that they add up to its."""
+    symmetric = -(virials + virials.transpose(0, 2, 1)) / (2 * volume)
+    return symmetric[:, *_VOIGT]
 
 
 def _refuse_broken(atoms: Atoms) -> None:
