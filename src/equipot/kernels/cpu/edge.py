@@ -15,10 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
+from torch.nn.functional import pad
 
 from equipot.batch import AtomicBatch
 from equipot.kernels.cpu.build import library
-from equipot.kernels.cpu.generate import source
+from equipot.kernels.cpu.generate import VECTOR_BYTES, source
 from equipot.kernels.description import EdgeProduct
 from equipot.tensor.irreps import Irrep
 from equipot.tensor.tables import constant
@@ -209,8 +210,13 @@ def compiled_edge_product(
     graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
     x = _to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
     y = _to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
+    channels = weights.shape[-1]
+    missing = -channels % (VECTOR_BYTES // weights.element_size())
+    if missing:  # whole vectors only
+        x = pad(x, (0, missing)) if x is not None else None
+        weights = pad(weights, (0, missing))
     out = Forward.apply(spec, graph, x, y, weights.contiguous())
-    return _from_spherical(spec, spec.outputs, out)
+    return _from_spherical(spec, spec.outputs, out[..., :channels] if missing else out)
 
 
 def _to_spherical(spec: EdgeProduct, slots: tuple[Irrep, ...], packed: Tensor) -> Tensor:

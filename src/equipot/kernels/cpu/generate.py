@@ -1,4 +1,4 @@
-"""C++ of one edge operation: straight-line vector code from its list of non-zero coefficients.
+"""C++ of one edge operation: straight-line vector code from the list of non-zero coefficients.
 
 Six functions, closed under differentiation. With S = Σ W[p] C[p,k,a,b] x[a] Y[b] g[k] over edges, paths and components,
 
@@ -6,17 +6,21 @@ Six functions, closed under differentiation. With S = Σ W[p] C[p,k,a,b] x[a] Y[
     senders      ∂S/∂x, summed over the edges of a sender: the mirrored edges of its own row, so no two threads meet
     edges        ∂S/∂Y and ∂S/∂W of every edge
 
-and the derivative of each along a tangent of its other arguments, what training on forces needs. Channels are the
-innermost loop, in vectors of 64 bytes that the compiler splits where the machine has shorter ones; sums stay in
-registers; the numbers Σ_b C[p,k,a,b] Y[b] of an edge are computed once for all channels. No edge × channel array
+and the derivative of each along a tangent of its other arguments, what training on forces needs. A program holds one
+routine per coupling (l1, l2, l3), however many paths use it. Channels are the innermost loop, in vectors of 64 bytes
+that the compiler splits where the machine has shorter ones; their number is a multiple of a vector's. Sums stay in
+registers; the numbers m[k,a] = Σ_b C[k,a,b] Y[b] of an edge are computed once for all channels. No edge × channel array
 is written but ∂S/∂W, which is one.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from equipot.kernels.description import EdgeProduct, Path
+from equipot.kernels.description import EdgeProduct
 from equipot.tensor import tables
 from equipot.tensor.irreps import Irrep
+
+VECTOR_BYTES = 64
 
 _PRELUDE = """\
 #include <cstdint>
@@ -24,295 +28,277 @@ _PRELUDE = """\
 typedef {scalar} T;
 typedef T vec __attribute__((vector_size(64)));
 constexpr int V = 64 / sizeof(T);
-constexpr int CHUNK = 64;  // edges whose coefficients are held at once
-template <bool whole> static inline vec load(const T* p, int n) {{
-  vec v = {{}};
-  if (whole) memcpy(&v, p, 64); else memcpy(&v, p, n * sizeof(T));
-  return v;
-}}
-template <bool whole> static inline void store(T* p, vec v, int n) {{
-  if (whole) memcpy(p, &v, 64); else memcpy(p, &v, n * sizeof(T));
-}}
-template <bool whole> static inline void add(T* p, vec v, int n) {{ store<whole>(p, load<whole>(p, n) + v, n); }}
+constexpr int CHUNK = 32;  // edges whose coefficients are held at once
+static inline vec load(const T* p) {{ vec v; memcpy(&v, p, 64); return v; }}
+static inline void store(T* p, vec v) {{ memcpy(p, &v, 64); }}
+static inline void add(T* p, vec v) {{ store(p, load(p) + v); }}
 static inline T total(vec v) {{ T s = 0; for (int i = 0; i < V; i++) s += v[i]; return s; }}
+struct Edges {{  // some edges of one row, and what a routine needs of them
+  int64_t C; int c, count; const int64_t *edge, *other; int64_t row; const T *m, *dm;
+  const T *x, *y, *w, *g, *tx, *ty, *tw; T *out, *gw; vec* h;
+}};
 """
 
 
 @dataclass(frozen=True)
 class _Coupling:
-    """One path with the places of its components, and its coefficients C[k, a, b]."""
+    """The coefficients of one (l1, l2, l3)."""
 
-    number: int
-    a0: int  # first component of its input slot
-    b0: int
-    k0: int
-    dims: tuple[int, int, int]  # of input, edge and output
-    entries: dict[tuple[int, int], dict[int, float]]  # (k, a) -> b -> coefficient; b = −1: a constant
+    degrees: tuple[int, int, int]
+
+    @property
+    def name(self) -> str:
+        return "c{}{}{}".format(*self.degrees)
+
+    @property
+    def dims(self) -> tuple[int, int, int]:
+        l1, l2, l3 = self.degrees
+        return 2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1
+
+    @property
+    def constant(self) -> bool:
+        """Through Y_0 = 1, which is not read."""
+        return self.degrees[1] == 0
+
+    @cached_property
+    def entries(self) -> dict[tuple[int, int], dict[int, float]]:
+        """(k, a) -> b -> C[k, a, b]."""
+        table = tables.coupling(*self.degrees)
+        found: dict[tuple[int, int], dict[int, float]] = {}
+        for k, a, b in zip(*table.nonzero(), strict=True):
+            found.setdefault((int(k), int(a)), {})[int(b)] = float(table[k, a, b])
+        return found
+
+    @property
+    def size(self) -> int:
+        """Numbers m[k, a] of an edge."""
+        return 0 if self.constant else len(self.entries)
+
+    def element(self, k: int, a: int, name: str = "m") -> str:
+        """The factor m[k, a] in front of something; nothing where it is one."""
+        return "" if self.constant else f"{name}[{list(self.entries).index((k, a))}] * "
 
 
 def source(spec: EdgeProduct, scalar: str) -> str:
     """The program for `float` or `double`; it works on spherical components."""
-    return _Generator(spec).program(scalar)
-
-
-class _Generator:
-    def __init__(self, spec: EdgeProduct) -> None:
-        self.a = _offsets(spec.inputs)
-        self.b = _offsets(spec.edge)
-        self.k = _offsets(spec.outputs)
-        self.couplings = [self._coupling(spec, number, path) for number, path in enumerate(spec.paths)]
-        self.matrix: dict[tuple[tuple[int, float], ...], int] = {}  # linear form of Y -> its place
-        for coupling in self.couplings:
-            for form in coupling.entries.values():
-                if -1 not in form:
-                    self.matrix.setdefault(_form(coupling, form), len(self.matrix))
-
-    def _coupling(self, spec: EdgeProduct, number: int, path: Path) -> _Coupling:
-        l1, l2, l3 = spec.degrees(path)
-        scale = path.scale * spec.tensor_basis.coupling_gain(l1, l2, l3)
-        table = scale * tables.coupling(l1, l2, l3)
-        entries: dict[tuple[int, int], dict[int, float]] = {}
-        for k, a, b in zip(*table.nonzero(), strict=True):
-            entries.setdefault((int(k), int(a)), {})[-1 if l2 == 0 else int(b)] = float(table[k, a, b])
-        dims = (2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1)
-        return _Coupling(number, self.a[path.input], self.b[path.edge], self.k[path.output], dims, entries)
-
-    def program(self, scalar: str) -> str:
-        A, B, K = self.a[-1], self.b[-1], self.k[-1]
-        head = [
+    couplings = {d: _Coupling(d) for d in sorted({spec.degrees(path) for path in spec.paths})}
+    matrices: dict[tuple[tuple[int, int, int], int], int] = {}  # coupling and edge slot -> place of its m
+    size = 0
+    for path in spec.paths:
+        key = (spec.degrees(path), path.edge)
+        if key not in matrices:
+            matrices[key] = size
+            size += couplings[key[0]].size
+    offsets = [_offsets(slots) for slots in (spec.inputs, spec.edge, spec.outputs)]
+    calls = []
+    for number, path in enumerate(spec.paths):
+        degrees = spec.degrees(path)
+        scale = path.scale * spec.tensor_basis.coupling_gain(*degrees)
+        a0, b0, k0 = offsets[0][path.input], offsets[1][path.edge], offsets[2][path.output]
+        arguments = f"({{}}, {number}, {a0}, {b0}, {k0}, {matrices[degrees, path.edge]}, T({scale!r}));"
+        calls.append(f"{couplings[degrees].name}_{{}}" + arguments)
+    fills = [
+        f"  {couplings[degrees].name}_matrix(y + {offsets[1][slot]}, m + {place});"
+        for (degrees, slot), place in matrices.items()
+        if couplings[degrees].size
+    ]
+    widths = ", ".join(f"{n} = {o[-1]}" for n, o in zip("ABK", offsets, strict=True))
+    return "\n".join(
+        [
             _PRELUDE.format(scalar=scalar),
-            f"constexpr int A = {A}, B = {B}, K = {K}, P = {len(self.couplings)}, M = {max(1, len(self.matrix))};",
-            self._matrix_function(),
+            f"constexpr int {widths}, P = {len(spec.paths)}, M = {max(1, size)};",
+            *(_routines(c) for c in couplings.values()),
+            "static inline void matrix(const T* y, T* m) {",
+            *fills,
+            "}",
+            _rows("forward", "K", ["x", "y", "w"], calls, mirrored=False),
+            _rows("senders", "A", ["y", "w", "g"], calls, mirrored=True),
+            _rows("forward_tangent", "K", ["x", "y", "w", "tx", "ty", "tw"], calls, mirrored=False),
+            _rows("senders_tangent", "A", ["y", "w", "g", "ty", "tw"], calls, mirrored=True),
+            _edges("edges", ["x", "y", "w", "g"], calls),
+            _edges("edges_tangent", ["x", "y", "w", "g", "tx", "ty", "tw"], calls),
+            "",
         ]
-        blocks = [self._forward(False), self._forward(True), self._senders(False), self._senders(True)]
-        blocks += [self._edges(False), self._edges(True)]
-        return "\n".join(head + blocks) + "\n"
-
-    def _matrix_function(self) -> str:
-        """m[·] = Σ_b C Y[b] of an edge, each distinct form once."""
-        lines = [
-            f"  m[{place}] = {' + '.join(f'T({c!r}) * y[{b}]' for b, c in form)};"
-            for form, place in self.matrix.items()
-        ]
-        return "\n".join(["static inline void matrix(const T* y, T* m) {", *lines, "}"])
-
-    def _element(self, coupling: _Coupling, form: dict[int, float], name: str = "m") -> str:
-        """The factor of one (k, a): a constant, or an entry of the matrix of the edge."""
-        if -1 in form:
-            return "" if form[-1] == 1.0 else f"T({form[-1]!r}) * "
-        return f"{name}[{self.matrix[_form(coupling, form)]}] * "
-
-    # forward: receivers ----------------------------------------------------------------------------------------
-
-    def _forward(self, tangent: bool) -> str:
-        body = [self._forward_path(c, tangent) for c in self.couplings]
-        return _rows(
-            "forward_tangent" if tangent else "forward",
-            ["x", "y", "w"] + ["tx", "ty", "tw"] * tangent,
-            "out",
-            "K",
-            tangent,
-            mirrored=False,
-            body=body,
-        )
-
-    def _forward_path(self, c: _Coupling, tangent: bool) -> str:
-        """t[a] = W x[a]; out[k] += Σ_a m[k,a] t[a], and for a tangent its derivative."""
-        lines = [f"{{ vec {_zeros('s', c.dims[2])};", "for (int n = 0; n < count; n++) {"]
-        lines += _edge_pointers(c, tangent)
-        for a in range(c.dims[0]):
-            place = f"(int64_t)j * A * C + {c.a0 + a} * C + c"
-            x = f"(x ? load<whole>(x + {place}, n_) : vec{{}} + T(1))"
-            lines.append(f"const vec x{a} = {x}, t{a} = wv * x{a};")
-            if tangent:
-                moved = f"(tx ? wv * load<whole>(tx + {place}, n_) : vec{{}})"
-                lines.append(f"const vec d{a} = {moved} + uv * x{a};")
-        for (k, a), form in c.entries.items():
-            m = self._element(c, form)
-            if not tangent:
-                lines.append(f"s{k} += {m}t{a};")
-                continue
-            lines.append(f"s{k} += {m}d{a};")
-            if -1 not in form:
-                lines.append(f"s{k} += {self._element(c, form, 'dm')}t{a};")
-        lines.append("}")
-        lines += [f"add<whole>(o + {c.k0 + k} * C + c, s{k}, n_);" for k in range(c.dims[2])]
-        return "\n".join([*lines, "}"])
-
-    # senders ---------------------------------------------------------------------------------------------------
-
-    def _senders(self, tangent: bool) -> str:
-        body = [self._senders_path(c, tangent) for c in self.couplings]
-        return _rows(
-            "senders_tangent" if tangent else "senders",
-            ["y", "w", "g"] + ["ty", "tw"] * tangent,
-            "out",
-            "A",
-            tangent,
-            mirrored=True,
-            body=body,
-        )
-
-    def _senders_path(self, c: _Coupling, tangent: bool) -> str:
-        """t[k] = W g[k]; out[a] += Σ_k m[k,a] t[k]."""
-        lines = [f"{{ vec {_zeros('s', c.dims[0])};", "for (int n = 0; n < count; n++) {"]
-        lines += _edge_pointers(c, tangent)
-        for k in range(c.dims[2]):
-            g = f"load<whole>(g + (int64_t)j * K * C + {c.k0 + k} * C + c, n_)"
-            lines.append(f"const vec g{k} = {g}, t{k} = wv * g{k};")
-            if tangent:
-                lines.append(f"const vec d{k} = uv * g{k};")
-        for (k, a), form in c.entries.items():
-            m = self._element(c, form)
-            if not tangent:
-                lines.append(f"s{a} += {m}t{k};")
-                continue
-            lines.append(f"s{a} += {m}d{k};")
-            if -1 not in form:
-                lines.append(f"s{a} += {self._element(c, form, 'dm')}t{k};")
-        lines.append("}")
-        lines += [f"add<whole>(o + {c.a0 + a} * C + c, s{a}, n_);" for a in range(c.dims[0])]
-        return "\n".join([*lines, "}"])
-
-    # edges -----------------------------------------------------------------------------------------------------
-
-    def _edges(self, tangent: bool) -> str:
-        """v[b] = Σ_ka C[k,a,b] g[k] x[a];  ∂S/∂W = Σ_b Y[b] v[b],  ∂S/∂Y[b] = Σ_c W v[b]."""
-        name = "edges_tangent" if tangent else "edges"
-        extra = ", const T* tx, const T* ty, const T* tw" * tangent
-        inner = "\n".join(self._edges_path(c, tangent) for c in self.couplings)
-        used = sorted({c.b0 + b for c in self.couplings for b in range(c.dims[1]) if -1 not in _any(c)})
-        declare = "".join(f"vec h{b} = {{}};" for b in used)
-        collect = "".join(f"if (gy) gy[e * B + {b}] = total(h{b});" for b in used)
-        unused = "".join(f"if (gy) gy[e * B + {b}] = 0;" for b in range(self.b[-1]) if b not in used)
-        call = f"{name}_block<{{}}>(C, i, e, j, c, {{}}, x, y, w, g{', tx, ty, tw' * tangent}, gw{_comma('h', used)});"
-        block = f"""\
-template <bool whole> static inline void {name}_block(const int64_t C, const int64_t i, const int64_t e,
-    const int64_t j, const int c, const int n_, const T* x, const T* y, const T* w, const T* g{extra}, T* gw
-    {"".join(f", vec& h{b}" for b in used)}) {{
-const T* yb = y + e * B;
-{"const T* ub = ty ? ty + e * B : nullptr;" * tangent}
-{inner}
-}}"""
-        return f"""\
-{block}
-extern "C" void {name}(int64_t N, int64_t C, int threads, const int64_t* row, const int64_t* other,
-    const T* x, const T* y, const T* w, const T* g{extra}, T* gy, T* gw) {{
-#pragma omp parallel for schedule(dynamic, 4) num_threads(threads) if (threads > 1)
-for (int64_t i = 0; i < N; i++)
-for (int64_t e = row[i]; e < row[i + 1]; e++) {{
-const int64_t j = other[e];
-{declare}
-int c = 0;
-for (; c + V <= C; c += V) {call.format("true", "V")}
-if (c < C) {call.format("false", "(int)(C - c)")}
-{collect}{unused}
-}}
-}}"""
-
-    def _edges_path(self, c: _Coupling, tangent: bool) -> str:
-        lines = ["{", f"const int64_t at = (e * P + {c.number}) * C + c;"]
-        for a in range(c.dims[0]):
-            place = f"j * A * C + {c.a0 + a} * C + c"
-            lines.append(f"const vec x{a} = x ? load<whole>(x + {place}, n_) : vec{{}} + T(1);")
-            if tangent:
-                lines.append(f"const vec z{a} = tx ? load<whole>(tx + {place}, n_) : vec{{}};")
-        for k in range(c.dims[2]):
-            lines.append(f"const vec g{k} = load<whole>(g + i * K * C + {c.k0 + k} * C + c, n_);")
-        lines += self._moments(c, "x", "v")
-        constant = -1 in _any(c)
-        if not tangent:
-            lines.append("if (gw) store<whole>(gw + at, " + self._along(c, "yb", "v") + ", n_);")
-            if not constant:
-                lines.append("const vec wv = load<whole>(w + at, n_);")
-                lines += [f"h{c.b0 + b} += wv * v{b};" for b in range(c.dims[1])]
-            return "\n".join([*lines, "}"])
-        lines += self._moments(c, "z", "q")
-        along = self._along(c, "yb", "q")
-        moved = "" if constant else f" + (ub ? {self._along(c, 'ub', 'v')} : vec{{}})"
-        lines.append(f"if (gw) store<whole>(gw + at, {along}{moved}, n_);")
-        if not constant:
-            lines.append("const vec wv = load<whole>(w + at, n_);")
-            lines.append("const vec uv = tw ? load<whole>(tw + at, n_) : vec{};")
-            lines += [f"h{c.b0 + b} += wv * q{b} + uv * v{b};" for b in range(c.dims[1])]
-        return "\n".join([*lines, "}"])
-
-    def _moments(self, c: _Coupling, x: str, v: str) -> list[str]:
-        """v[b] = Σ_ka C[k,a,b] g[k] x[a]; for a constant edge slot the one number v[0] with Y_0 = 1."""
-        terms: dict[int, list[str]] = {}
-        lines = []
-        for (k, a), form in c.entries.items():
-            lines.append(f"const vec {v}_{k}_{a} = g{k} * {x}{a};")
-            for b, value in form.items():
-                terms.setdefault(max(b, 0), []).append(f"T({value!r}) * {v}_{k}_{a}")
-        return lines + [f"const vec {v}{b} = {' + '.join(t)};" for b, t in sorted(terms.items())]
-
-    def _along(self, c: _Coupling, y: str, v: str) -> str:
-        if -1 in _any(c):
-            return f"{v}0"
-        return " + ".join(f"{y}[{c.b0 + b}] * {v}{b}" for b in range(c.dims[1]))
-
-
-def _rows(
-    name: str, arguments: list[str], out: str, width: str, tangent: bool, *, mirrored: bool, body: list[str]
-) -> str:
-    """A function that sums over the edges of each row; rows are disjoint, so they may run in parallel."""
-    parameters = ", ".join(f"const T* {a}" for a in arguments)
-    edge = "reverse[e0 + n]" if mirrored else "e0 + n"
-    passed = ", ".join(arguments)
-    dm = (
-        "if (ty) matrix(ty + e * B, dms + n * M); else memset(dms + n * M, 0, sizeof(T) * M);"
-        if tangent
-        else ""
     )
-    paths = "\n".join(body)
-    return f"""\
-template <bool whole> static void {name}_block(const int64_t C, const int c, const int n_, const int count,
-    const int64_t* edge, const int64_t* other, const T* ms, const T* dms, {parameters}, T* o) {{
-{paths}
-}}
-extern "C" void {name}(int64_t N, int64_t C, int threads, const int64_t* row, const int64_t* other_,
-    const int64_t* reverse, {parameters}, T* out) {{
+
+
+# routines of one coupling --------------------------------------------------------------------------------------
+
+
+def _routines(c: _Coupling) -> str:
+    matrix = [
+        f"  m[{n}] = {' + '.join(f'T({v!r}) * y[{b}]' for b, v in form.items())};"
+        for n, form in enumerate(c.entries.values())
+    ]
+    parts = [
+        _routine(c, f"{kind}{tangent}", body(c, bool(tangent)))
+        for kind, body in (("forward", _forward), ("senders", _senders), ("edges", _along_edges))
+        for tangent in ("", "_tangent")
+    ]
+    if c.size:
+        parts.insert(0, "\n".join([f"static inline void {c.name}_matrix(const T* y, T* m) {{", *matrix, "}"]))
+    return "\n".join(parts)
+
+
+def _routine(c: _Coupling, name: str, body: list[str]) -> str:
+    head = (
+        f"static __attribute__((noinline)) void {c.name}_{name}"
+        "(const Edges& s, const int p, const int a0, const int b0, const int k0, const int m0, const T scale) {"
+    )
+    return "\n".join([head, "const int64_t C = s.C; const int c = s.c;", *body, "}"])
+
+
+def _loop(tangent: bool) -> list[str]:
+    """Over the edges at hand, with the weight of this path and the numbers of this coupling."""
+    lines = [
+        "for (int n = 0; n < s.count; n++) {",
+        "const int64_t j = s.other[n], at = (s.edge[n] * P + p) * C + c;",
+        "const T* m = s.m + n * M + m0; (void)m;",
+        "const vec wv = scale * load(s.w + at);",
+    ]
+    if tangent:
+        lines.append("const T* dm = s.dm + n * M + m0; (void)dm;")
+        lines.append("const vec uv = s.tw ? scale * load(s.tw + at) : vec{};")
+    return lines
+
+
+def _forward(c: _Coupling, tangent: bool) -> list[str]:
+    """t[a] = W x[a]; out[k] += Σ_a m[k,a] t[a], and for a tangent its derivative."""
+    lines = [f"vec {_zeros('o', c.dims[2])};", *_loop(tangent)]
+    for a in range(c.dims[0]):
+        place = f"(j * A + a0 + {a}) * C + c"
+        lines.append(f"const vec x{a} = s.x ? load(s.x + {place}) : vec{{}} + T(1), t{a} = wv * x{a};")
+        if tangent:
+            lines.append(f"const vec d{a} = (s.tx ? wv * load(s.tx + {place}) : vec{{}}) + uv * x{a};")
+    for k, a in c.entries:
+        lines += _terms(c, k, a, f"o{k}", str(a), tangent)
+    lines.append("}")
+    return lines + [f"add(s.out + (k0 + {k}) * C + c, o{k});" for k in range(c.dims[2])]
+
+
+def _senders(c: _Coupling, tangent: bool) -> list[str]:
+    """t[k] = W g[k]; out[a] += Σ_k m[k,a] t[k]."""
+    lines = [f"vec {_zeros('o', c.dims[0])};", *_loop(tangent)]
+    for k in range(c.dims[2]):
+        lines.append(f"const vec g{k} = load(s.g + (j * K + k0 + {k}) * C + c), t{k} = wv * g{k};")
+        if tangent:
+            lines.append(f"const vec d{k} = uv * g{k};")
+    for k, a in c.entries:
+        lines += _terms(c, k, a, f"o{a}", str(k), tangent)
+    lines.append("}")
+    return lines + [f"add(s.out + (a0 + {a}) * C + c, o{a});" for a in range(c.dims[0])]
+
+
+def _terms(c: _Coupling, k: int, a: int, target: str, source_: str, tangent: bool) -> list[str]:
+    if not tangent:
+        return [f"{target} += {c.element(k, a)}t{source_};"]
+    lines = [f"{target} += {c.element(k, a)}d{source_};"]
+    return lines if c.constant else [*lines, f"{target} += {c.element(k, a, 'dm')}t{source_};"]
+
+
+def _along_edges(c: _Coupling, tangent: bool) -> list[str]:
+    """v[b] = Σ_ka C[k,a,b] g[k] x[a];  ∂S/∂W = Σ_b Y[b] v[b],  ∂S/∂Y[b] = Σ_c W v[b]."""
+    lines = [f"const vec g{k} = load(s.g + (s.row * K + k0 + {k}) * C + c);" for k in range(c.dims[2])]
+    lines += _loop(tangent)
+    lines.append("const T* y = s.y + s.edge[n] * B + b0; (void)y;")
+    for a in range(c.dims[0]):
+        place = f"(j * A + a0 + {a}) * C + c"
+        lines.append(f"const vec x{a} = s.x ? load(s.x + {place}) : vec{{}} + T(1);")
+        if tangent:
+            lines.append(f"const vec z{a} = s.tx ? load(s.tx + {place}) : vec{{}};")
+    lines += _moments(c, "x", "v")
+    if not tangent:
+        lines.append(f"store(s.gw + at, scale * ({_dot(c, 'y', 'v')}));")
+        if not c.constant:
+            lines += [f"s.h[n * B + b0 + {b}] += wv * v{b};" for b in range(c.dims[1])]
+        return [*lines, "}"]
+    lines += _moments(c, "z", "q")
+    if c.constant:
+        return [*lines, f"store(s.gw + at, scale * ({_dot(c, 'y', 'q')}));", "}"]
+    lines.append("const T* u = s.ty ? s.ty + s.edge[n] * B + b0 : nullptr;")
+    lines.append(f"store(s.gw + at, scale * ({_dot(c, 'y', 'q')} + (u ? {_dot(c, 'u', 'v')} : vec{{}})));")
+    lines += [f"s.h[n * B + b0 + {b}] += wv * q{b} + uv * v{b};" for b in range(c.dims[1])]
+    return [*lines, "}"]
+
+
+def _moments(c: _Coupling, x: str, v: str) -> list[str]:
+    terms: dict[int, list[str]] = {}
+    lines = []
+    for (k, a), form in c.entries.items():
+        lines.append(f"const vec {v}_{k}_{a} = g{k} * {x}{a};")
+        for b, value in form.items():
+            factor = "" if value == 1.0 else f"T({value!r}) * "
+            terms.setdefault(b, []).append(f"{factor}{v}_{k}_{a}")
+    return lines + [f"const vec {v}{b} = {' + '.join(t)};" for b, t in sorted(terms.items())]
+
+
+def _dot(c: _Coupling, y: str, v: str) -> str:
+    return f"{v}0" if c.constant else " + ".join(f"{y}[{b}] * {v}{b}" for b in range(c.dims[1]))
+
+
+# functions over the graph --------------------------------------------------------------------------------------
+
+
+def _signature(name: str, arguments: list[str], outputs: str, mirrored: bool = True) -> str:
+    parameters = ", ".join(f"const T* {a}" for a in arguments)
+    reverse = "const int64_t* reverse, " * mirrored
+    return f"""extern "C" void {name}(int64_t N, int64_t C, int threads, const int64_t* row, const int64_t* other,
+    {reverse}{parameters}, {outputs}) {{
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) if (threads > 1)
-for (int64_t i = 0; i < N; i++) {{
-T ms[CHUNK * M]; T dms[{"CHUNK * M" if tangent else "1"}]; int64_t edge[CHUNK];
-T* o = out + i * {width} * C;
-memset(o, 0, sizeof(T) * {width} * C);
+for (int64_t i = 0; i < N; i++) {{"""
+
+
+def _chunks(name: str, arguments: list[str], edge: str, out: str, gw: str, h: str) -> str:
+    """For some edges of row i at a time: their places and matrices."""
+    tangent = name.endswith("_tangent")
+    given = {a: a if a in arguments else "nullptr" for a in ("x", "y", "w", "g", "tx", "ty", "tw")}
+    pointers = ", ".join(given.values())
+    dm = "if (ty) matrix(ty + e * B, dms + n * M); else memset(dms + n * M, 0, sizeof(T) * M);" * tangent
+    return f"""\
+T ms[CHUNK * M]; int64_t edge[CHUNK];
+T dms[{"CHUNK * M" if tangent else "1"}];
 for (int64_t e0 = row[i]; e0 < row[i + 1]; e0 += CHUNK) {{
 const int count = row[i + 1] - e0 < CHUNK ? row[i + 1] - e0 : CHUNK;
-const int64_t* other = other_ + e0;
 for (int n = 0; n < count; n++) {{
 const int64_t e = {edge};
 edge[n] = e; matrix(y + e * B, ms + n * M);
 {dm}
 }}
-int c = 0;
-for (; c + V <= C; c += V) {name}_block<true>(C, c, V, count, edge, other, ms, dms, {passed}, o);
-if (c < C) {name}_block<false>(C, c, (int)(C - c), count, edge, other, ms, dms, {passed}, o);
+Edges s = {{C, 0, count, edge, other + e0, i, ms, dms, {pointers}, {out}, {gw}, {h}}};"""
+
+
+def _rows(name: str, width: str, arguments: list[str], calls: list[str], *, mirrored: bool) -> str:
+    """A sum over the edges of each row."""
+    edge = "reverse[e0 + n]" if mirrored else "e0 + n"
+    body = "\n".join(call.format(name, "s") for call in calls)
+    return f"""\
+{_signature(name, arguments, "T* out")}
+T* o = out + i * {width} * C;
+memset(o, 0, sizeof(T) * {width} * C);
+{_chunks(name, arguments, edge, "o", "nullptr", "nullptr")}
+for (; s.c < C; s.c += V) {{
+{body}
+}}
 }}
 }}
 }}"""
 
 
-def _edge_pointers(c: _Coupling, tangent: bool) -> list[str]:
-    lines = [
-        "const int64_t j = other[n]; const T* m = ms + n * M; (void)m;",
-        f"const int64_t at = (edge[n] * P + {c.number}) * C + c;",
-        "const vec wv = load<whole>(w + at, n_);",
-    ]
-    if tangent:
-        lines.append("const T* dm = dms + n * M; (void)dm;")
-        lines.append("const vec uv = tw ? load<whole>(tw + at, n_) : vec{};")
-    return lines
-
-
-def _any(c: _Coupling) -> dict[int, float]:
-    return next(iter(c.entries.values()))
-
-
-def _form(c: _Coupling, form: dict[int, float]) -> tuple[tuple[int, float], ...]:
-    """A linear form in all components of Y, so that equal ones of different paths are one."""
-    return tuple((c.b0 + b, value) for b, value in sorted(form.items()))
+def _edges(name: str, arguments: list[str], calls: list[str]) -> str:
+    """Two numbers of every edge; its vectors of partial sums over channels are added up at the end."""
+    body = "\n".join(call.format(name, "s") for call in calls)
+    return f"""\
+{_signature(name, arguments, "T* gy, T* gw", mirrored=False)}
+vec h[CHUNK * B];
+{_chunks(name, arguments, "e0 + n", "nullptr", "gw", "h")}
+for (int n = 0; n < count * B; n++) h[n] = vec{{}};
+for (; s.c < C; s.c += V) {{
+{body}
+}}
+for (int n = 0; n < count * B; n++) gy[e0 * B + n] = total(h[n]);
+}}
+}}
+}}"""
 
 
 def _offsets(irreps: tuple[Irrep, ...]) -> list[int]:
@@ -324,7 +310,3 @@ def _offsets(irreps: tuple[Irrep, ...]) -> list[int]:
 
 def _zeros(name: str, count: int) -> str:
     return ", ".join(f"{name}{n} = {{}}" for n in range(count))
-
-
-def _comma(name: str, numbers: list[int]) -> str:
-    return "".join(f", {name}{n}" for n in numbers)
