@@ -57,6 +57,18 @@ def test_couple_is_the_same_in_all_bases(triple):
         torch.testing.assert_close(found, dense, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("basis", BASES, ids=lambda basis: basis.name)
+@pytest.mark.parametrize("channels", [4, 1], ids=["as many", "one for all"])
+def test_several_degrees_at_once_are_those_one_by_one(basis, channels):
+    for l1, l2 in {(a, b) for a, b, _ in TRIPLES}:
+        x, y = (basis.to_spherical(l) @ torch.randn(3, 2 * l + 1, n) for l, n in ((l1, 4), (l2, channels)))
+        reached = [c for a, b, c in TRIPLES if (a, b) == (l1, l2)]
+        for degrees in (reached, reached[:1], reached[::-2]):
+            found = basis.couple_to(x, l1, y, l2, degrees)
+            for l3, part in zip(degrees, found, strict=True):
+                torch.testing.assert_close(part, basis.couple(x, l1, y, l2, l3), rtol=0, atol=1e-12)
+
+
 def test_published_couple_of_one_direction_is_its_unit_tensor():
     basis, r = Cartesian("published"), torch.randn(5, 3)
     for l1, l2, l3 in [t for t in TRIPLES if sum(t) % 2 == 0]:

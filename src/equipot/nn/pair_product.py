@@ -50,6 +50,9 @@ class PairProduct(nn.Module):
                 key=lambda path: path[2],
             )
         )
+        self.reached: dict[tuple[Irrep, Irrep], list[Irrep]] = {}  # what a pair of irreps makes
+        for a, b, c in self.paths:
+            self.reached.setdefault((a, b), []).append(c)
         labels = list(dict.fromkeys(c for _, _, c in self.paths))
         self.irreps_out = Irreps(
             tuple((self.channels * sum(c == label for _, _, c in self.paths), label) for label in labels)
@@ -57,11 +60,11 @@ class PairProduct(nn.Module):
 
     def forward(self, x: Features, y: Features) -> Features:
         """The products of the rows."""
-        parts = [
-            Features(Irreps(((self.channels, c),)), (self.basis.couple(x[a], a.l, y[b], b.l, c.l),))
-            for a, b, c in self.paths
-        ]
-        return side_by_side(parts)
+        found = {}
+        for (a, b), reached in self.reached.items():
+            parts = self.basis.couple_to(x[a], a.l, y[b], b.l, [c.l for c in reached])
+            found.update({(a, b, c): part for c, part in zip(reached, parts, strict=True)})
+        return side_by_side([Features(Irreps(((self.channels, p[2]),)), (found[p],)) for p in self.paths])
 
 
 class PathSum(nn.Module):

@@ -57,6 +57,17 @@ class TensorBasis(Protocol):
         """
         ...
 
+    def couple_to(
+        self,
+        x: Float[Tensor, "*batch dim1 channels"],
+        l1: int,
+        y: Float[Tensor, "*batch dim2 #channels"],
+        l2: int,
+        degrees: Sequence[int],
+    ) -> list[Tensor]:
+        """The parts of several degrees l3, [*batch, dim3, channels], at less cost than one after the other."""
+        ...
+
     def coupling(self, l1: int, l2: int, l3: int) -> Float[Tensor, "dim3 dim1 dim2"]:
         """The constant tensor of `couple`, float64."""
         ...
@@ -135,6 +146,21 @@ class Spherical:
         if l3 == 0:
             return (x * y).sum(-2, keepdim=True) / sqrt(2 * l1 + 1)
         return torch.einsum("kab,...ac,...bc->...kc", constant("coupling", l1, l2, l3, like=x), x, y)
+
+    def couple_to(
+        self,
+        x: Float[Tensor, "*batch dim1 channels"],
+        l1: int,
+        y: Float[Tensor, "*batch dim2 #channels"],
+        l2: int,
+        degrees: Sequence[int],
+    ) -> list[Tensor]:
+        """All from one outer product."""
+        if l1 == 0 or l2 == 0 or tuple(degrees) == (0,):
+            return [self.couple(x, l1, y, l2, l3) for l3 in degrees]
+        outer = (x.unsqueeze(-2) * y.unsqueeze(-3)).flatten(-3, -2)
+        together = constant("couplings", l1, l2, *degrees, like=x) @ outer
+        return list(together.split([self.dim(l3) for l3 in degrees], dim=-2))
 
     def coupling(self, l1: int, l2: int, l3: int) -> Float[Tensor, "dim3 dim1 dim2"]:
         """√(2l3+1) w3j."""
@@ -215,6 +241,17 @@ class Cartesian:
             return factor * core
         q = constant("isometry", l3, like=x)
         return (factor * q) @ (q.T @ core)
+
+    def couple_to(
+        self,
+        x: Float[Tensor, "*batch dim1 channels"],
+        l1: int,
+        y: Float[Tensor, "*batch dim2 #channels"],
+        l2: int,
+        degrees: Sequence[int],
+    ) -> list[Tensor]:
+        """One after the other: Cartesian products of different degrees contract different axes."""
+        return [self.couple(x, l1, y, l2, l3) for l3 in degrees]
 
     def coupling(self, l1: int, l2: int, l3: int) -> Float[Tensor, "dim3 dim1 dim2"]:
         """The Cartesian product as a dense tensor, acting on symmetric traceless arguments."""

@@ -153,6 +153,11 @@ def coupling(l1: int, l2: int, l3: int) -> np.ndarray:
     return np.where(np.abs(table) < 1e-14, 0.0, table)
 
 
+def couplings(l1: int, l2: int, *degrees: int) -> np.ndarray:
+    """The couplings to several degrees, one below the other, as a matrix on the outer products of components."""
+    return np.concatenate([coupling(l1, l2, l3).reshape(2 * l3 + 1, -1) for l3 in degrees])
+
+
 def wigner_3j(l1: int, l2: int, l3: int) -> np.ndarray:
     """Real 3j tensor [2l1+1, 2l2+1, 2l3+1], the invariant of unit norm with the sign of `coupling`."""
     return np.moveaxis(coupling(l1, l2, l3), 0, -1) / sqrt(2 * l3 + 1)
@@ -170,6 +175,7 @@ def harmonic_recursion(l: int) -> np.ndarray:
 _TABLES: dict[str, Callable[..., np.ndarray]] = {
     "isometry": isometry,
     "coupling": coupling,
+    "couplings": couplings,
     "harmonic_recursion": harmonic_recursion,
     "permutation_symbol": permutation_symbol,
 }
