@@ -62,6 +62,8 @@ UNITS: Mapping[str, Mapping[str, float]] = MappingProxyType(
             "Ha/bohr^3": hartree / bohr**3,
         },
         "charges": {"e": 1.0},
+        "velocities": {"Å/fs": 1.0, "A/fs": 1.0, "Å/ps": 1e-3, "A/ps": 1e-3, "m/s": 1e-5},
+        "magnetic_moments": {"μB": 1.0, "muB": 1.0},
         "dipole": {"e*Å": 1.0, "e*A": 1.0, "D": debye, "Debye": debye, "e*bohr": bohr, "au": bohr},
         "polarizability": {
             "Å^3": 1.0,
@@ -82,6 +84,8 @@ INTERNAL: Mapping[str, str] = MappingProxyType(
         "forces": "eV/Å",
         "stress": "eV/Å^3",
         "charges": "e",
+        "velocities": "Å/fs",
+        "magnetic_moments": "μB",
         "dipole": "e*Å",
         "polarizability": "Å^3",
     }

@@ -10,7 +10,7 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor
 
-from equipot.batch import AtomicBatch
+from equipot.batch import ATOMIC_VECTORS, AtomicBatch
 from equipot.data.frame import Frame
 from equipot.data.neighbors import neighbor_list
 from equipot.properties import Properties, from_items
@@ -35,6 +35,7 @@ class Graph:
     shifts: Tensor
     row_pointer: Tensor
     reverse: Tensor
+    vectors: dict[str, Tensor]
     labels: dict[str, Tensor]
 
     @property
@@ -66,6 +67,7 @@ def graph(frame: Frame, cutoff: float) -> Graph:
         shifts=torch.from_numpy(found.shifts),
         row_pointer=torch.from_numpy(found.row_pointer),
         reverse=torch.from_numpy(found.reverse),
+        vectors={n: torch.from_numpy(np.array(v, dtype=np.float64)) for n, v in frame.vectors.items()},
         labels={n: torch.from_numpy(np.array(v, dtype=np.float64)) for n, v in frame.labels.items()},
     )
 
@@ -73,7 +75,7 @@ def graph(frame: Frame, cutoff: float) -> Graph:
 def collate(graphs: Sequence[Graph], elements: Sequence[int]) -> AtomicBatch:
     """Concatenate graphs into one batch; `elements` are the atomic numbers that the model knows.
 
-    The total charge is set when every frame states its own, and absent otherwise.
+    The total charge and the covariant inputs of the atoms are set when every frame has them, and absent otherwise.
     """
     if not graphs:
         raise ValueError("a batch needs at least one structure.")
@@ -95,6 +97,7 @@ def collate(graphs: Sequence[Graph], elements: Sequence[int]) -> AtomicBatch:
         row_pointer=torch.cat([rows.new_zeros(1), rows]),
         reverse=torch.cat([g.reverse for g in graphs]) + torch.repeat_interleave(edge_offset, edges),
         charge=torch.tensor(charges, dtype=torch.float64) if len(charges) == len(graphs) else None,
+        **_vectors(graphs),
     )
 
 
@@ -110,6 +113,11 @@ def collate_labels(graphs: Sequence[Graph], names: Sequence[str]) -> Properties:
 def batch_of(frames: Sequence[Frame], elements: Sequence[int], cutoff: float) -> AtomicBatch:
     """Frames to a batch in one step, for evaluation and dynamics."""
     return collate([graph(frame, cutoff) for frame in frames], elements)
+
+
+def _vectors(graphs: Sequence[Graph]) -> dict[str, Tensor]:
+    common = [name for name in ATOMIC_VECTORS if all(name in g.vectors for g in graphs)]
+    return {name: torch.cat([g.vectors[name] for g in graphs]) for name in common}
 
 
 def _offsets(counts: Tensor) -> Tensor:
@@ -145,6 +153,17 @@ def refuse_unknown(frame: Frame, elements: Sequence[int]) -> None:
         f"{frame.where}: no parameters for {names}, atom {shown}.\n"
         f"This model knows {known}. Train with {chemical_symbols[unknown[0]]}, or drop the frame."
     )
+
+
+def refuse_incomplete(frame: Frame, inputs: Sequence[str]) -> None:
+    """Raise ValueError when a frame lacks a covariant input that a model reads."""
+    missing = [name for name in inputs if name not in frame.vectors]
+    if missing:
+        found = ", ".join(frame.vectors) or "none"
+        raise ValueError(
+            f"{frame.where}: no {missing[0]} of its atoms, which the model reads; inputs found: {found}.\n"
+            f"Name the array that holds them by data.keys.{missing[0]}=NAME, or leave {missing[0]} out of model.inputs."
+        )
 
 
 def _column(graphs: Sequence[Graph], name: str) -> Tensor | None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from equipot.data import checks, structure_checks
 from equipot.data.findings import Finding
 from equipot.data.frame import Frame
-from equipot.data.labels import CANDIDATES
+from equipot.data.labels import CANDIDATES, NO_LABEL
 from equipot.data.read import Frames, read
 from equipot.data.summary import Summary, summarize
 
@@ -110,7 +110,7 @@ def _config(
     if isolated_atoms is not None:
         data["isolated_atoms"] = str(isolated_atoms)
     used = {f.used_as: f for f in frames.found if f.used_as is not None}
-    labels = [name for name in CANDIDATES if name in used and name not in ("charge", "spin", "group")]
+    labels = [name for name in CANDIDATES if name in used and name not in NO_LABEL]
     data["keys"] = {name: used[name].name for name in labels}
     data["units"] = {name: used[name].unit for name in labels if used[name].unit}
     for finding in findings:

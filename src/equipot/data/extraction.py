@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from equipot import units as unit_tables
+from equipot.batch import ATOMIC_VECTORS
 from equipot.data.frame import Frame
 from equipot.data.keys import Request
 from equipot.data.labels import (
@@ -47,10 +48,12 @@ class Extraction:
                 if value is not None:
                     labels[name] = value
         self._settle_stress(frame, labels)
+        given = {name: self._label(raw, frame, name) for name in ATOMIC_VECTORS}
         group = raw.system.get(self.chosen.get("group", ""))
         return replace(
             frame,
             labels=labels,
+            vectors={**frame.vectors, **{name: v for name, v in given.items() if v is not None}},
             charge=self._scalar(raw, frame, "charge"),
             spin=self._scalar(raw, frame, "spin"),
             group=None if group is None else str(group),

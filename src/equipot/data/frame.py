@@ -11,6 +11,8 @@ from ase.data import chemical_symbols
 from ase.formula import Formula
 from jaxtyping import Bool, Float, Int
 
+from equipot.data.atomic_vectors import Vectors, vectors_of
+
 #: names under which ASE keeps results in a calculator; the others stay in `info` and `arrays`
 _ASE_RESULTS = ("energy", "forces", "stress", "dipole", "charges")
 
@@ -28,6 +30,7 @@ class Frame:
     pbc: Bool[np.ndarray, "3"]  # periodic directions; only along cell vectors that exist
     charge: float | None = None  # total charge, e
     spin: float | None = None  # spin multiplicity 2S + 1
+    vectors: Vectors = field(default_factory=dict)  # velocities and other covariant inputs of the atoms
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)  # canonical name -> array
     source: str = "memory"  # file
     index: int = 0  # place in the file, from 0
@@ -62,6 +65,8 @@ class Frame:
         atoms = Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc)
         extra = {"charge": self.charge, "spin": self.spin, "group": self.group}
         atoms.info.update({name: value for name, value in extra.items() if value is not None})
+        for name, value in self.vectors.items():
+            atoms.new_array(name, value)
         results = {}
         for name, value in self.labels.items():
             if name in _ASE_RESULTS:
@@ -81,7 +86,7 @@ class Frame:
 
     @classmethod
     def from_atoms(cls, atoms: Atoms, source: str = "memory", index: int = 0) -> "Frame":
-        """The structure of an `ase.Atoms`, with total charge and spin from its `info`; no labels.
+        """The structure of an `ase.Atoms`, charge and spin from its `info`, inputs from its arrays; no labels.
 
         A direction that is called periodic but has no cell vector (an all-zero `Lattice` means no
         cell) is not periodic.
@@ -94,6 +99,7 @@ class Frame:
             pbc=np.asarray(atoms.pbc, dtype=bool) & (np.abs(cell).max(axis=1) > 0),
             charge=_number(atoms.info, "charge", f"{source}, frame {index}"),
             spin=_number(atoms.info, "spin", f"{source}, frame {index}"),
+            vectors=vectors_of(atoms),
             source=source,
             index=index,
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from equipot.batch import ATOMIC_VECTORS
 from equipot.data.sources import RawFrame, Source
 
 #: customary names in lower case, in order of preference
@@ -20,6 +21,7 @@ CANDIDATES: Mapping[str, tuple[str, ...]] = {
     "charge": ("charge", "total_charge"),
     "spin": ("spin", "multiplicity", "spin_multiplicity"),
     "group": ("group", "config_type"),
+    **{name: (name,) for name in ATOMIC_VECTORS},
 }
 #: what (r)MD17 files and those written after them call it
 NPZ_CANDIDATES: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +33,12 @@ NPZ_CANDIDATES: Mapping[str, tuple[str, ...]] = {
 #: what else `keys` may name
 NAMED_ONLY = ("atomic_energies", "positions", "numbers")
 #: numbers in one row of a property, per atom or per system
-PER_ATOM: Mapping[str, tuple[int, ...]] = {"forces": (3,), "charges": (1,), "atomic_energies": (1,)}
+PER_ATOM: Mapping[str, tuple[int, ...]] = {
+    "forces": (3,),
+    "charges": (1,),
+    "atomic_energies": (1,),
+    **{name: (3,) for name in ATOMIC_VECTORS},
+}
 PER_SYSTEM: Mapping[str, tuple[int, ...]] = {
     "energy": (1,),
     "stress": (9, 6),
@@ -42,9 +49,9 @@ PER_SYSTEM: Mapping[str, tuple[int, ...]] = {
     "spin": (1,),
 }
 #: quantity of `equipot.units` that gives a property its unit, where the names differ
-UNIT_OF = {"virial": "energy", "atomic_energies": "energy"}
-#: said about a system, not labels of it
-NO_LABEL = ("charge", "spin", "group")
+UNIT_OF = {"virial": "energy", "atomic_energies": "energy", "external_forces": "forces"}
+#: said about a system or its atoms, not labels of it
+NO_LABEL = ("charge", "spin", "group", *ATOMIC_VECTORS)
 #: ASE's order of the six numbers of a stress
 VOIGT = "xx yy zz yz xz xy"
 PLACE = {"xx": (0, 0), "yy": (1, 1), "zz": (2, 2), "yz": (1, 2), "xz": (0, 2), "xy": (0, 1)}

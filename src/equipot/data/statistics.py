@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from equipot.data.atomic_vectors import root_mean_squares
 from equipot.data.collate import collate, graph
 from equipot.data.frame import Frame
 from equipot.data.references import composition, least_squares, reference_energies
@@ -49,6 +50,7 @@ def measure(
         energy_shift=energy_shift(structures, elements, reference.values),
         energy_scale=energy_scale(structures, elements, reference.values),
         targets=_target_statistics(structures, elements, targets),
+        inputs=root_mean_squares([f.vectors for f in structures]),
     )
 
 

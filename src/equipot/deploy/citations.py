@@ -81,6 +81,15 @@ _BIBTEX = {
   eprint = {2306.06482},
   archiveprefix = {arXiv}
 }""",
+    "segnn": """\
+@inproceedings{brandstetter2022geometric,
+  title = {Geometric and physical quantities improve {E(3)} equivariant message passing},
+  author = {Brandstetter, Johannes and Hesselink, Rob and van der Pol, Elise and Bekkers, Erik J. and Welling, Max},
+  booktitle = {International Conference on Learning Representations},
+  year = {2022},
+  eprint = {2110.02905},
+  archiveprefix = {arXiv}
+}""",
 }
 
 

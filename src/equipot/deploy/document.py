@@ -13,9 +13,11 @@ import torch
 from pydantic import BeforeValidator, Field, JsonValue, NonNegativeInt
 
 import equipot
+from equipot.batch import ATOMIC_VECTORS
 from equipot.config import Config, parse
+from equipot.data.labels import UNIT_OF
 from equipot.deploy.tensors import unique_keys
-from equipot.potential import PotentialConfig, TargetsConfig
+from equipot.potential import PotentialConfig
 from equipot.statistics import Statistics
 from equipot.units import INTERNAL
 
@@ -113,6 +115,7 @@ class Fingerprint(Config):
     cell: tuple[Vector, Vector, Vector]  # Å
     pbc: tuple[bool, bool, bool]
     charge: float | None = None  # e
+    vectors: dict[str, tuple[Vector, ...]] = {}  # covariant inputs of the atoms that the model reads
     expected: dict[str, tuple[float, ...]] = Field(
         min_length=1
     )  # name -> components, flattened; internal units
@@ -137,9 +140,11 @@ class ModelDocument(Config):
     citation: str = ""  # BibTeX of the architecture
 
 
-def units(targets: TargetsConfig) -> dict[str, str]:
-    """Unit of every input and output of a potential with these targets."""
+def units(potential: PotentialConfig) -> dict[str, str]:
+    """Unit of every input and output of a potential."""
+    targets = potential.targets
     out = {"positions": INTERNAL["length"], "cell": INTERNAL["length"], "charge": INTERNAL["charges"]}
+    out |= {name: INTERNAL[UNIT_OF.get(name, name)] for name in potential.model.atomic_inputs}
     if targets.energy is not None:
         out |= {name: INTERNAL[name] for name in ("energy", "forces", "stress")}
         out["atomic_energies"] = INTERNAL["energy"]
@@ -169,7 +174,7 @@ def from_json(text: str, where: str) -> ModelDocument:
         raise ValueError(f"{where}: its document is not a table of names.")
     _check_version(values, where)
     try:
-        document = parse(ModelDocument, values, where)
+        document = parse(ModelDocument, _completed(values), where)
     except (ValueError, OverflowError) as error:
         raise ValueError(_shortened(str(error))) from None
     check_consistent(document, where)
@@ -193,10 +198,21 @@ def check_consistent(document: ModelDocument, where: str) -> None:
         raise ValueError(
             f"{where}: cutoff = {cutoff} Å: expected one between {CUTOFFS[0]} and {CUTOFFS[1]} Å."
         )
-    if found != units(document.potential.targets):
-        raise ValueError(f"{where}: units {found}: expected {units(document.potential.targets)}.")
+    if found != units(document.potential):
+        raise ValueError(f"{where}: units {found}: expected {units(document.potential)}.")
     for index, fingerprint in enumerate(document.fingerprints):
         _check_fingerprint(fingerprint, elements, f"{where}: fingerprint {index}")
+
+
+def _completed(values: dict[str, Any]) -> dict[str, Any]:
+    """Keys of which 0.1.0 knew one value alone, where the present default is another."""
+    found: Any = values
+    for key in ("potential", "targets", "tensors"):
+        found = found.get(key) if isinstance(found, dict) else None
+    for target in found.values() if isinstance(found, dict) else ():
+        if isinstance(target, dict):
+            target.setdefault("readout", "linear")
+    return values
 
 
 def _check_version(values: dict[str, Any], where: str) -> None:
@@ -215,6 +231,9 @@ def _check_fingerprint(fingerprint: Fingerprint, elements: tuple[int, ...], wher
         raise ValueError(
             f"{where}: found {len(fingerprint.positions)} positions for {len(fingerprint.numbers)} atoms."
         )
+    for name, vectors in fingerprint.vectors.items():
+        if name not in ATOMIC_VECTORS or len(vectors) != len(fingerprint.numbers):
+            raise ValueError(f"{where}: found {len(vectors)} vectors {name[:40]!r}; expected one per atom.")
     if not set(fingerprint.numbers) <= set(elements):
         raise ValueError(f"{where}: its atoms are not all of the model's elements {elements}.")
     if not _finite(fingerprint.model_dump()):

@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from equipot.data.atomic_vectors import Vectors
 from equipot.data.collate import batch_of
 from equipot.data.frame import Frame
 from equipot.deploy.document import Fingerprint, Precision
 from equipot.potential import Potential
 from equipot.properties import Properties
+from equipot.testing.systems import random_vectors
 
 MAX_ATOMS = 30
 MAX_PAIRS = 10_000_000  # candidates for neighbors, images included
@@ -43,6 +45,7 @@ def built(potential: Potential, count: int = 3) -> list[Frame]:
                 cell=np.zeros((3, 3)),
                 pbc=np.zeros(3, dtype=bool),
                 charge=charge,
+                vectors=_read(potential, random_vectors(size)),
                 source="built",
                 index=index,
             )
@@ -85,6 +88,7 @@ def fingerprint(potential: Potential, frame: Frame) -> Fingerprint:
         cell=tuple(tuple(row) for row in frame.cell.tolist()),  # type: ignore[arg-type]
         pbc=tuple(map(bool, frame.pbc)),  # type: ignore[arg-type]
         charge=frame.charge,
+        vectors={n: tuple(map(tuple, v.tolist())) for n, v in _read(potential, frame.vectors).items()},
         expected={n: tuple(v.flatten().tolist()) for n, v in _answer(potential, frame).items()},
     )
 
@@ -145,6 +149,11 @@ def _deviation(
     return (float((values - stored).abs().max()) - rounding) / max(size, 1e-300)
 
 
+def _read(potential: Potential, vectors: Vectors) -> dict[str, np.ndarray]:
+    """The covariant inputs of the atoms that the model reads."""
+    return {name: vectors[name] for name in potential.inputs if name in vectors}
+
+
 def _frame(stored: Fingerprint, where: str, index: int) -> Frame:
     return Frame(
         numbers=np.array(stored.numbers, dtype=np.int64),
@@ -152,6 +161,7 @@ def _frame(stored: Fingerprint, where: str, index: int) -> Frame:
         cell=np.array(stored.cell, dtype=np.float64),
         pbc=np.array(stored.pbc, dtype=bool),
         charge=stored.charge,
+        vectors={n: np.array(v, dtype=np.float64).reshape(-1, 3) for n, v in stored.vectors.items()},
         source=f"{where}: fingerprint",
         index=index,
     )

@@ -56,7 +56,7 @@ def describe(
         potential=potential.config,
         statistics=potential.statistics,
         precision=_precision(potential),
-        units=units(potential.config.targets),
+        units=units(potential.config),
         fingerprints=tuple(fingerprints.fingerprint(potential, f) for f in chosen),
         provenance=provenance or Provenance(),
         run=dict(run or {}),

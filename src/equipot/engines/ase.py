@@ -13,6 +13,7 @@ from ase.outputs import Properties as Outputs
 from ase.outputs import all_outputs
 
 from equipot.config import nearest
+from equipot.data.atomic_vectors import vectors_of
 from equipot.engines.neighborhood import Neighborhood
 from equipot.potential import Potential
 from equipot.properties import Properties
@@ -36,7 +37,8 @@ class Calculator(ase_calculator.Calculator):
 
     Computes what is asked and nothing else; `also` names properties that are wanted whenever something is
     computed, so that a dipole costs no second evaluation. The calculator works on its own frozen copy of
-    the potential. The total charge is `atoms.info["charge"]`.
+    the potential. The total charge is `atoms.info["charge"]`; covariant inputs of the atoms are arrays of their
+    names, such as `atoms.arrays["magnetic_moments"]`, and the velocities those of the momenta.
 
     `stresses` of the atoms are over the volume of the cell and add up to the stress, as those of ASE's Lennard-Jones
     potential do (ASE's ideal-gas part of them is over the volume of an atom instead: leave it out). `virials`, which
@@ -79,7 +81,9 @@ class Calculator(ase_calculator.Calculator):
         )
         self.implemented_properties = self._implemented()
         self.also = also
-        self._neighborhood = Neighborhood(potential.elements, potential.cutoff, skin, replicas)
+        self._neighborhood = Neighborhood(
+            potential.elements, potential.cutoff, skin, replicas, potential.inputs
+        )
 
     @property
     def also(self) -> Collection[str]:
@@ -128,7 +132,7 @@ class Calculator(ase_calculator.Calculator):
         self.results.update(self._results(found, atoms))
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
-        """What has changed since the last calculation, the total charge included; any difference counts."""
+        """What has changed since the last calculation, total charge and inputs included; any difference counts."""
         old = self.atoms
         if old is None:
             return list(ase_calculator.all_changes)
@@ -138,6 +142,9 @@ class Calculator(ase_calculator.Calculator):
             "cell": (old.cell.array, atoms.cell.array),
             "pbc": (old.pbc, atoms.pbc),
         }
+        if inputs := self._neighborhood.inputs:
+            before, now = vectors_of(old), vectors_of(atoms)
+            pairs |= {name: (before.get(name), now.get(name)) for name in inputs}
         changes = [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
         return changes + ["charge"] * (old.info.get("charge") != atoms.info.get("charge"))
 

@@ -10,6 +10,7 @@ import ase
 import numpy as np
 from ase import Atoms
 
+from equipot.batch import ATOMIC_VECTORS
 from equipot.engines.recording import THERMO, digest
 from equipot.engines.settings import Dynamics, Phase
 from equipot.potential import Potential
@@ -26,7 +27,15 @@ def header(
     masses: np.ndarray,
 ) -> dict[str, Any]:
     """The document, but for its status and what was conserved."""
-    state = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, str(atoms.info.get("charge")))
+    inputs = [atoms.arrays[name] for name in ATOMIC_VECTORS if name in atoms.arrays]
+    state = (
+        atoms.numbers,
+        atoms.positions,
+        atoms.cell.array,
+        atoms.pbc,
+        str(atoms.info.get("charge")),
+        *inputs,
+    )
     return {
         "format": 1,
         "model_hash": model_hash(potential),

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from equipot.batch import AtomicBatch
+from equipot.batch import AtomicBatch, AtomicVector
+from equipot.data.atomic_vectors import vectors_of
 from equipot.data.collate import batch_of
 from equipot.data.frame import Frame
 
@@ -20,8 +21,16 @@ class Neighborhood:
     a fresh search: the same positions give the same numbers, whatever path led to them.
     """
 
-    def __init__(self, elements: Sequence[int], cutoff: float, skin: float, replicas: int = 1) -> None:
+    def __init__(
+        self,
+        elements: Sequence[int],
+        cutoff: float,
+        skin: float,
+        replicas: int = 1,
+        inputs: Sequence[AtomicVector] = (),
+    ) -> None:
         self.elements, self.cutoff, self.skin, self.replicas = tuple(elements), cutoff, skin, replicas
+        self.inputs = tuple(inputs)  # covariant inputs of the atoms, which may change from step to step
         self._reference: Atoms | None = None  # the atoms of the last search
         self._complete = False  # every pair of every molecule is in the list: it stays right for ever
         self._batch: AtomicBatch
@@ -31,6 +40,10 @@ class Neighborhood:
         if self._reference is None or self._outdated(self._reference, atoms):
             self._search(atoms)
         moved = self._batch.with_positions(torch.tensor(atoms.positions))
+        if self.inputs:
+            vectors = vectors_of(atoms)
+            found = {n: torch.tensor(vectors[n]) if n in vectors else None for n in self.inputs}
+            moved = replace(moved, **found)
         return within(moved, self.cutoff)
 
     def _outdated(self, reference: Atoms, atoms: Atoms) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
+from equipot.batch import ATOMIC_VECTORS
 from equipot.engines.settings import Dynamics
 
 LONGEST_STEP = 2.0  # fs, with hydrogen in the system
@@ -39,6 +40,8 @@ def replicated(start: Atoms | Sequence[Atoms], settings: Dynamics) -> Atoms:
         pbc=first.pbc,
     )
     out.info = {"charge": first.info["charge"]} if "charge" in first.info else {}
+    for name in (n for n in ATOMIC_VECTORS if all(n in atoms.arrays for atoms in order)):
+        out.new_array(name, np.concatenate([atoms.arrays[name] for atoms in order]))
     return out
 
 

@@ -11,15 +11,23 @@ from equipot.models.mace import MACE, MACEConfig
 from equipot.models.nequip import NequIP, NequIPConfig
 from equipot.models.painn import PaiNN, PaiNNConfig
 from equipot.models.schnet import SchNet, SchNetConfig
+from equipot.models.segnn import SEGNN, SEGNNConfig
 from equipot.models.tensornet import TensorNet, TensorNetConfig
 from equipot.statistics import Statistics
 from equipot.tensor.irreps import SCALAR, Irrep
 
 Architecture = (
-    SchNetConfig | PaiNNConfig | NequIPConfig | AllegroConfig | MACEConfig | ICTPConfig | TensorNetConfig
+    SchNetConfig
+    | PaiNNConfig
+    | NequIPConfig
+    | AllegroConfig
+    | MACEConfig
+    | ICTPConfig
+    | TensorNetConfig
+    | SEGNNConfig
 )
 ModelConfig = Annotated[Architecture, Field(discriminator="name")]
-Backbone = SchNet | PaiNN | NequIP | Allegro | MACE | ICTP | TensorNet
+Backbone = SchNet | PaiNN | NequIP | Allegro | MACE | ICTP | TensorNet | SEGNN
 
 
 def build_model(
@@ -44,3 +52,5 @@ def build_model(
             return ICTP(config, statistics, outputs)
         case TensorNetConfig():
             return TensorNet(config, statistics)
+        case SEGNNConfig():
+            return SEGNN(config, statistics, outputs)

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import PositiveFloat, model_validator
 
+from equipot.batch import AtomicVector
 from equipot.config import Config
 
 Size = Literal["small", "medium", "large"]
@@ -20,6 +21,11 @@ class ArchitectureConfig(Config):
     size: Size = "medium"
     cutoff: PositiveFloat = 5.0  # Å
 
+    @property
+    def atomic_inputs(self) -> tuple[AtomicVector, ...]:
+        """Covariant inputs of the atoms, beside their elements, that the model reads."""
+        return ()
+
     @model_validator(mode="before")
     @classmethod
     def _fill_from_size(cls, values: Any) -> Any:
@@ -32,7 +38,9 @@ class ArchitectureConfig(Config):
 class SteerableConfig(ArchitectureConfig):
     """An architecture whose features are irreps of any degree, in either tensor basis."""
 
-    basis: BasisName = "auto"  # the same weights give the same numbers in both; auto: spherical, which costs less
+    basis: BasisName = (
+        "auto"  # the same weights give the same numbers in both; auto: spherical, which costs less
+    )
 
     @property
     def tensor_basis(self) -> str:

@@ -17,7 +17,7 @@ energies e_i are added, since a perceptron of a mean makes no extensive energy.
 
 from collections.abc import Collection, Sequence
 from math import sqrt
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -70,7 +70,7 @@ class SEGNNConfig(SteerableConfig):
     input_harmonics: Literal["solid", "directions"] = "solid"  # solid: smooth where an input vanishes
 
     @model_validator(mode="after")
-    def _reachable(self) -> Self:
+    def _reachable(self) -> "SEGNNConfig":
         if self.l_attributes < self.l_features:
             raise ValueError("l_attributes must be at least l_features: tensors are made of attributes")
         if len(set(self.inputs)) < len(self.inputs):
@@ -79,7 +79,7 @@ class SEGNNConfig(SteerableConfig):
 
     @property
     def atomic_inputs(self) -> tuple[AtomicVector, ...]:
-        """Covariant inputs of the atoms."""
+        """Those that `inputs` names."""
         return self.inputs
 
 
@@ -227,7 +227,7 @@ class SEGNN(nn.Module):
         return side_by_side([element, *self.vectors.features(batch, dtype)])
 
 
-def _attribute(by_degree: Sequence[Float[Tensor, "rows order"]]) -> Features:
+def _attribute(by_degree: Sequence[Float[Tensor, "rows _"]]) -> Features:
     """Harmonics of degree 0, 1, … as an attribute."""
     natural = [Irrep.natural(l) for l in range(len(by_degree))]
     return Features(Irreps.uniform(1, natural), tuple(y[..., None] for y in by_degree))

@@ -24,9 +24,8 @@ from equipot.tensor.features import Features
 from equipot.tensor.irreps import SCALAR, Irrep, Irreps, products
 from equipot.tensor.tables import constant
 
-Mixed = tuple[
-    Float[Tensor, "rows dims channels"] | None, ...
-]  # per block of a steered matrix; None stands for zero
+#: [rows, components path by path, channels] per block; None stands for zero
+Mixed = tuple[Tensor | None, ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class SteeringMatrices:
     """
 
     blocks: tuple[Block, ...]
-    matrices: tuple[Float[Tensor, "rows dim dims"], ...]
+    matrices: tuple[Tensor, ...]  # [rows, components of the target, components of the source path by path]
 
     def __getitem__(self, block: Block) -> Float[Tensor, "rows dim dims"]:
         return self.matrices[self.blocks.index(block)]

@@ -14,7 +14,7 @@ from equipot.potential import Potential
 from equipot.properties import Properties, from_items
 from equipot.testing.compare import Residuals, compare
 from equipot.testing.evaluation import as_frame, declared_charge, energies, map_atoms, per_atom, predict
-from equipot.testing.systems import one_atom
+from equipot.testing.systems import one_atom, random_vectors
 
 _INTENSIVE = ("stress",)
 
@@ -50,6 +50,9 @@ def fragments_add(potential: Potential, a: Frame | Atoms, b: Frame | Atoms) -> R
         numbers=np.concatenate([first.numbers, second.numbers]),
         positions=np.concatenate([first.positions, moved]),
         charge=_sum_of_charges(potential, first, second),
+        vectors={
+            n: np.concatenate([v, second.vectors[n]]) for n, v in first.vectors.items() if n in second.vectors
+        },
     )
     alone = [dict(_additive(potential, predict(potential, f)).items()) for f in (first, second)]
     rows = per_atom(potential)
@@ -95,6 +98,7 @@ def supercell(
         positions=(frame.positions[None] + shifts[:, None]).reshape(-1, 3),
         cell=frame.cell * counts[:, None],
         charge=None if frame.charge is None else frame.charge * copies,
+        vectors={name: np.tile(v, (copies, 1)) for name, v in frame.vectors.items()},
     )
     small, rows = predict(potential, frame), per_atom(potential)
     expected = {n: v if n in rows or n in _INTENSIVE else copies * v for n, v in small.items()}
@@ -117,6 +121,7 @@ def _leaving_atom(potential: Potential, center: int, leaving: int, distance: flo
         one_atom(center, declared_charge(potential)),
         numbers=np.array([center, leaving, leaving]),
         positions=np.array([[0.0, 0.0, 0.0], bonded, [distance, 0.0, 0.0]]),
+        vectors=random_vectors(3),
     )
 
 

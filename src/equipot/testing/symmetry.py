@@ -8,6 +8,7 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
+from equipot.data.atomic_vectors import rotated
 from equipot.data.frame import Frame
 from equipot.potential import Potential
 from equipot.properties import from_items
@@ -54,7 +55,12 @@ def permutation(potential: Potential, structure: Frame | Atoms, seed: int = 0) -
     """Properties follow their atoms when these are numbered otherwise."""
     frame = as_frame(structure)
     order = np.random.default_rng(seed).permutation(frame.num_atoms)
-    permuted = replace(frame, numbers=frame.numbers[order], positions=frame.positions[order])
+    permuted = replace(
+        frame,
+        numbers=frame.numbers[order],
+        positions=frame.positions[order],
+        vectors={name: v[order] for name, v in frame.vectors.items()},
+    )
     expected = map_atoms(potential, predict(potential, frame), lambda value: value[torch.from_numpy(order)])
     return compare(potential, predict(potential, permuted), expected)
 
@@ -104,7 +110,12 @@ def _strided(value: Tensor) -> Tensor:
 
 
 def _orthogonal(potential: Potential, frame: Frame, matrix: np.ndarray) -> Residuals:
-    turned = replace(frame, positions=frame.positions @ matrix.T, cell=frame.cell @ matrix.T)
+    turned = replace(
+        frame,
+        positions=frame.positions @ matrix.T,
+        cell=frame.cell @ matrix.T,
+        vectors=rotated(frame.vectors, matrix),
+    )
     before = predict(potential, frame)
     expected = transformed(before.to("cpu"), potential.config.targets, torch.from_numpy(matrix))
     return compare(potential, predict(potential, turned).to("cpu"), expected)

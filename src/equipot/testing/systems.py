@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import covalent_radii
 
+from equipot.batch import ATOMIC_VECTORS
 from equipot.data.frame import Frame
 
 _MOLECULE, _CRYSTAL = (False, False, False), (True, True, True)
@@ -71,6 +72,12 @@ def far_atoms(elements: Sequence[int], cutoff: float, charge: float | None = 0.0
     return _frame([elements[0], elements[-1]], positions, np.zeros((3, 3)), _MOLECULE, charge)
 
 
+def random_vectors(num_atoms: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Every covariant input that a model may read of the atoms, components normal with unit variance."""
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(size=(num_atoms, 3)) for name in ATOMIC_VECTORS}
+
+
 def _frame(
     numbers: Sequence[int] | np.ndarray,
     positions: np.ndarray,
@@ -84,5 +91,6 @@ def _frame(
         cell=np.array(cell, dtype=np.float64),
         pbc=np.array(pbc),
         charge=charge,
+        vectors=random_vectors(len(numbers)),
         source="built for the contract",
     )

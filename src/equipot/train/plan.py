@@ -15,6 +15,7 @@ LEARNING_RATES = {
     "mace": 5e-3,
     "ictp": 5e-3,
     "tensornet": 1e-3,
+    "segnn": 1e-3,
 }
 SHARE_OF_EPOCHS = {"quick": 1 / 20, "standard": 1 / 4, "best": 1.0}
 # of training that starts from a model file: a tenth of the rate, few epochs, small batches

@@ -1,4 +1,6 @@
-"""What the potential does where one knows what to expect: stretched bonds."""
+"""What the potential does where one knows what to expect: stretched bonds, atoms that come too close."""
+
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,9 +10,10 @@ from scipy.sparse.csgraph import connected_components
 from equipot.data.collate import graph
 from equipot.data.frame import Frame
 from equipot.evaluate.metrics import predict
+from equipot.evaluate.report import dimers
 from equipot.evaluate.report.data import pair_name
 from equipot.evaluate.report.material import Material
-from equipot.evaluate.report.page import Drawing, Section, drawings
+from equipot.evaluate.report.page import Drawing, Section, drawings, paragraph, text
 from equipot.evaluate.report.style import color, styled
 from equipot.evaluate.report.worst import MOST_ATOMS, bonds
 
@@ -20,6 +23,16 @@ MEASURED = 500  # training frames that say which lengths are known
 
 
 def section(material: Material) -> Section | None:
+    """Stretched bonds where there are molecules, and pairs of atoms."""
+    stretched, pairs = _stretch(material), dimers.drawing(material)
+    figures = [d for d in (stretched, pairs[0] if pairs else None) if d is not None]
+    if not figures:
+        return None
+    words = [paragraph(text(pairs[1]), "note")] if pairs else []
+    return Section("physics", "Physics", [drawings(figures), *words])
+
+
+def _stretch(material: Material) -> Drawing | None:
     """Energy along the stretch of one bond of each kind, of the most stable training molecule."""
     splits = material.splits
     if splits is None or "energy" not in material.potential.targets:
@@ -35,8 +48,7 @@ def section(material: Material) -> Section | None:
     chosen = stretchable(start)
     if not chosen:
         return None
-    known = _lengths(molecules)
-    return Section("physics", "Physics", [drawings([_scan(material, start, chosen, known)])])
+    return _scan(material, start, chosen, _lengths(molecules))
 
 
 def stretchable(frame: Frame) -> dict[str, tuple[int, int, np.ndarray]]:
@@ -78,7 +90,7 @@ def _scan(
     for k, (kind, (a, b, moving)) in enumerate(chosen.items()):
         bond = start.positions[b] - start.positions[a]
         length = POINTS * np.linalg.norm(bond)
-        stretched = [Frame(**_moved(start, moving, (s - 1) * bond)) for s in POINTS]
+        stretched = [_moved(start, moving, (s - 1) * bond) for s in POINTS]
         energy = _energies(material, stretched) - zero
         low, high = known.get(kind, (np.inf, -np.inf))
         inside = np.where((length >= low) & (length <= high), energy, np.nan)
@@ -107,15 +119,8 @@ def _scan(
     return Drawing(name="stretch", caption=caption, plot=styled(plot, 400), data=data, wide=True)
 
 
-def _moved(frame: Frame, moving: np.ndarray, by: np.ndarray) -> dict:
-    return {
-        "numbers": frame.numbers,
-        "positions": frame.positions + moving[:, None] * by,
-        "cell": frame.cell,
-        "pbc": frame.pbc,
-        "charge": frame.charge,
-        "spin": frame.spin,
-    }
+def _moved(frame: Frame, moving: np.ndarray, by: np.ndarray) -> Frame:
+    return replace(frame, positions=frame.positions + moving[:, None] * by, labels={})
 
 
 def _energies(material: Material, frames: list[Frame]) -> np.ndarray:
