@@ -17,7 +17,7 @@ def test_it_opens_and_its_stored_numbers_are_found_again(path):
     """Loading recomputes them as well, to 1e-10 of the model's own part; here every energy to the last digits."""
     potential, document = load(path)
     assert potential.statistics.energy_shift == 0.0 and not document.potential.terms.any
-    assert in_words(potential.statistics) == "least squares"
+    assert in_words(potential.statistics) in ("least squares", "given")
     for index, stored in enumerate(document.fingerprints):
         frame = fingerprints._frame(stored, path.name, index)
         energy = potential(batch_of([frame], potential.elements, potential.cutoff)).energy
@@ -25,4 +25,8 @@ def test_it_opens_and_its_stored_numbers_are_found_again(path):
 
 
 def test_there_is_a_file_of_every_earlier_architecture():
-    assert [path.name for path in FILES] == ["painn-0.1.0.equipot", "schnet-0.1.0.equipot"]
+    assert [path.name for path in FILES] == [
+        "painn-0.1.0.equipot",
+        "painn-tensors-0.1.0.equipot",  # vectors read linearly, as only then
+        "schnet-0.1.0.equipot",
+    ]

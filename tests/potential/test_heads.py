@@ -86,7 +86,7 @@ def test_invariant_models_are_lifted_only_for_vectors(name):
     ("target", "message"),
     [
         ({"dipole": {}}, "targets.dipole.form=atomic"),
-        ({"polarizability": {"form": "positions"}}, "form=vectors"),
+        ({"polarizability": {"form": "positions"}}, "form=auto"),
     ],
 )
 def test_positions_in_a_crystal_are_refused(target, message):

@@ -34,25 +34,31 @@ class DipoleTarget(Config):
 
 
 class PolarizabilityTarget(Config):
-    """Polarizability, Å³: isotropic atomic parts and products of vectors.
+    """Polarizability, Å³: isotropic atomic parts and symmetric traceless ones.
 
+    `irreps`: Σ_i α₀ 1 + Σ_m c_m B_m, read from features of degree two.
     `vectors`: Σ_i α₀ 1 + ν_i ⊗ w_i + w_i ⊗ ν_i with two learned vectors, free of any origin.
     `positions`: w_i is the position relative to the centre of mass (PaiNN paper, Eq. 12); molecules only.
     """
 
-    form: Literal["vectors", "positions"] = "vectors"
+    form: Literal["auto", "irreps", "vectors", "positions"] = (
+        "auto"  # auto: irreps where features have 2e, else vectors
+    )
 
 
 class TensorTarget(Config):
     """Any other tensor, of each atom or of the whole system.
 
-    Either `order` M, a Cartesian tensor (3, … 3) as Σ_k λ_k ν_k1 ⊗ … ⊗ ν_kM, or `irreps` such as "0e + 2e", whose
-    spherical components are predicted one after another.
+    Either `order` M, a Cartesian tensor (3, … 3) as Σ_k λ_k ν_k1 ⊗ … ⊗ ν_kM and what features of degree M add, or
+    `irreps` such as "0e + 2e", whose spherical components are predicted one after another.
     """
 
     order: int | None = Field(default=None, ge=0, le=4)
     irreps: str | None = None
-    rank: PositiveInt = 8
+    rank: PositiveInt = 8  # terms of a sum of products of vectors
+    readout: Literal["gated", "linear"] = (
+        "gated"  # of tensors that the features have; linear as in version 0.1
+    )
     per: Literal["atom", "system"] = "system"
     symmetric: bool = False
     traceless: bool = False
@@ -67,6 +73,15 @@ class TensorTarget(Config):
         if self.traceless and not self.symmetric:
             raise ValueError("traceless tensors are built from symmetric ones: set symmetric=true as well")
         return self
+
+    def direct_irreps(self) -> tuple[Irrep, ...]:
+        """Parts of a Cartesian tensor that features may hold: of degree M; of a matrix also trace and axial vector."""
+        if self.order is None or self.order < 2:
+            return ()
+        if self.order > 2:
+            return (Irrep.natural(self.order),)
+        others = [SCALAR] * (not self.traceless) + [Irrep(1, 1)] * (not self.symmetric)
+        return (*others, Irrep.natural(2))
 
 
 class TargetsConfig(Config):
@@ -107,7 +122,7 @@ class TargetsConfig(Config):
             if tensor.irreps is not None:
                 read |= set(Irreps.parse(tensor.irreps).labels)
             else:
-                read |= {Irrep.natural(l) for l in range((tensor.order or 0) + 1)}
+                read |= set(tensor.direct_irreps())
         return frozenset(read)
 
     def names(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class Charges(nn.Module):
     def __init__(self, irreps: Irreps, statistics: TargetStatistics, total_charge: float | None) -> None:
         super().__init__()
         channels = irreps.channels("0e")
-        self.readout = mlp(channels, channels // 2, 1)
+        self.readout = mlp(channels, max(channels // 2, 1), 1)
         self.scale = statistics.scales[0]
         self.baseline = PerElement(statistics.baseline)
         self.total_charge = total_charge

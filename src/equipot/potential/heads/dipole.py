@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from equipot.batch import AtomicBatch
 from equipot.potential.heads.charges import total_charge
-from equipot.potential.heads.gated import ScalarsAndVectors
+from equipot.potential.heads.gated import GatedReadout
 from equipot.potential.origin import CenteredPositions, refuse_periodic
 from equipot.potential.targets import DipoleTarget
 from equipot.statistics import TargetStatistics
@@ -30,7 +30,7 @@ class Dipole(nn.Module):
     ) -> None:
         super().__init__()
         self.target, self.scale, self.total_charge = target, statistics.scales[0], total_charge
-        self.readout = ScalarsAndVectors(irreps, 1, 1)
+        self.readout = GatedReadout(irreps, 1, 1)
         self.centered = CenteredPositions(elements)
 
     def forward(self, features: Features, batch: AtomicBatch) -> Float[Tensor, "systems 3"]:
