@@ -215,17 +215,6 @@ def _completed(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _completed(values: dict[str, Any]) -> dict[str, Any]:
-    """Keys of which 0.1.0 knew one value alone, where the present default is another."""
-    found: Any = values
-    for key in ("potential", "targets", "tensors"):
-        found = found.get(key) if isinstance(found, dict) else None
-    for target in found.values() if isinstance(found, dict) else ():
-        if isinstance(target, dict):
-            target.setdefault("readout", "linear")
-    return values
-
-
 def _check_version(values: dict[str, Any], where: str) -> None:
     version = values.get("format_version")
     if type(version) is not int or version < 1:
