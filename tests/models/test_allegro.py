@@ -288,30 +288,30 @@ def small(form, **values):
 
 
 @pytest.mark.parametrize("form", list(FORMS))
-@pytest.mark.parametrize("frame", [molecule(ELEMENTS), crystal(ELEMENTS)], ids=["molecule", "crystal"])
 @torch.no_grad()
-def test_both_bases_agree(form, frame):
-    outputs = [Irrep(l, p) for l in range(4) for p in (1, -1)]
-    config = AllegroConfig(**TINY | {"l_max": 3}, num_layers=2, **FORMS[form])
+def test_both_bases_agree(form):
+    outputs = [Irrep(l, p) for l in range(3) for p in (1, -1)]
+    config = AllegroConfig(**TINY | {"l_max": 2}, num_layers=2, **FORMS[form])
     spherical = build_model(config, STATISTICS, outputs).double()
     cartesian = build_model(config.model_copy(update={"basis": "cartesian"}), STATISTICS, outputs).double()
     cartesian.load_state_dict(spherical.state_dict())
-    batch = batch_of([frame], ELEMENTS, CUTOFF)
-    expected, found = spherical(batch), in_spherical(cartesian(batch), cartesian.basis)
-    assert found.irreps == expected.irreps
-    assert ("2o" in found.irreps) == config.parity
-    for a, b in zip(found.blocks, expected.blocks, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10 * float(b.abs().max()))
-
-
-@pytest.mark.parametrize("form", list(FORMS))
-def test_the_contract_of_every_form(form):
-    """The contract runs over the default; here the same properties of the options."""
-    potential = small(form)
     for frame in (molecule(ELEMENTS), crystal(ELEMENTS)):
-        assert testing.worst(testing.rotation(potential, frame)) < 1e-10
-        assert testing.worst(testing.reflection(potential, frame)) < 1e-10
-        assert testing.forces_by_differences(potential, frame) < 1e-7
+        batch = batch_of([frame], ELEMENTS, CUTOFF)
+        expected, found = spherical(batch), in_spherical(cartesian(batch), cartesian.basis)
+        assert found.irreps == expected.irreps
+        assert ("2o" in found.irreps) == config.parity
+        for a, b in zip(found.blocks, expected.blocks, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-10 * float(b.abs().max()))
+
+
+@pytest.mark.parametrize("form", list(FORMS)[1:])
+def test_the_contract_of_every_form(form):
+    """The contract runs over the default; here its properties in short, of the options."""
+    potential = small(form)
+    frame = crystal(ELEMENTS)
+    assert testing.worst(testing.rotation(potential, frame)) < 1e-10
+    assert testing.worst(testing.reflection(potential, frame)) < 1e-10
+    assert testing.forces_by_differences(potential, molecule(ELEMENTS)) < 1e-7
     assert testing.worst(testing.cutoff_jump(potential)) < 1e-7
     assert testing.worst(testing.isolated_atoms(potential)) == 0.0
     residuals = testing.second_derivatives(potential, chain(6))
