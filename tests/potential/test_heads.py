@@ -28,6 +28,7 @@ def test_only_what_is_asked_for_is_computed():
         "energy",
         "atomic_energies",
         "forces",
+        "virials",
         "dipole",
         "polarizability",
     }
