@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 from equipot import testing
 from equipot.config import parse
@@ -31,9 +32,7 @@ def potential(request) -> Potential:
 
 
 def pair(a: int, b: int, distance: float) -> Frame:
-    return replace(
-        testing.one_atom(a), numbers=np.array([a, b]), positions=np.array([[0.0, 0, 0], [0, 0, distance]])
-    )
+    return Frame.from_atoms(Atoms([a, b], positions=[[0, 0, 0], [0, 0, distance]]))
 
 
 def by_hand(a: int, b: int, r: float, cutoff: float = CUTOFF) -> float:
