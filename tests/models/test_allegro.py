@@ -267,6 +267,7 @@ def test_the_last_mix_changes_nothing():
         ({"two_body": (64, 32)}, "two_body ends with 32 and latent with 64"),
         ({"latent": ()}, "at least one width"),
         ({"radial": "spline", "num_radial": 3}, "at least four"),
+        ({"form": "current", "mix_last": True}, "belong to form=published"),
     ],
 )
 def test_settings_without_meaning_are_refused(values, message):

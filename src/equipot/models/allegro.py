@@ -14,10 +14,10 @@ neighbors hear of: E_i depends on what lies within one cutoff of atom i. The env
 whatever j is, so that products with all neighbors cost no more than one (the density trick of the atomic cluster
 expansion), and every layer adds one order of correlation.
 
-`form: current` is what the authors' code (allegro 0.4 and later) does: x_ij = MLP of a product of elements and
-distances; every layer adds its scalars to those before instead of mixing them; products are summed over the paths with
-one weight per path and channel; what vanishes at the cutoff is the input of the networks, which have no biases. The
-read-out stays linear here, and the factor of the last sum is (2N̄)^(−1/2).
+`form: current` is what later releases of the authors' code do: x_ij = MLP of a product of elements and distances;
+every layer adds its scalars to those before instead of mixing them; products are summed over the paths with one weight
+per path and channel; what vanishes at the cutoff is the input of the networks, which have no biases. The read-out stays
+linear here, and the factor of the last sum is (2N̄)^(−1/2).
 
 Differs from the paper: weights are drawn from N(0, 1) instead of the uniform distribution of the same variance.
 """
@@ -53,16 +53,22 @@ class AllegroConfig(SteerableConfig):
 
     presets: ClassVar = {
         "small": {
-            "channels": 16, "num_layers": 1, "two_body": (32, 64), "latent": (64, 64), "readout_hidden": (32,)
+            "channels": 16,
+            "num_layers": 1,
+            "two_body": (32, 64),
+            "latent": (64, 64),
+            "readout_hidden": (32,),
         },
-        "medium": {
-            "channels": 32, "num_layers": 2, "two_body": (64, 128), "latent": (128, 128), "readout_hidden": (64,)
-        },
+        "medium": {},
         "large": {
-            "channels": 128, "num_layers": 3, "l_max": 3, "two_body": (128, 256, 512, 1024), "latent": (1024,) * 3,
+            "channels": 128,
+            "l_max": 3,
+            "num_layers": 3,
+            "two_body": (128, 256, 512, 1024),
+            "latent": (1024, 1024, 1024),
             "readout_hidden": (128,),
         },
-    }  # fmt: skip
+    }
 
     name: Literal["allegro"] = "allegro"
     form: Literal["published", "current"] = "published"
@@ -76,22 +82,28 @@ class AllegroConfig(SteerableConfig):
     envelope_power: PositiveInt = 6
     two_body: tuple[PositiveInt, ...] = (64, 128)  # widths, the last one that of x
     latent: tuple[PositiveInt, ...] = (128, 128)  # widths of the network of every layer
-    trainable_update: bool = False  # γ of every layer, σ(0) at first; form published
+    trainable_update: bool = False  # γ of every layer, the logistic function of a parameter; form published
     readout_hidden: tuple[PositiveInt, ...] = (64,)
-    # As published, and of no use; the published numbers of parameters include them.
-    mix_last: bool = False  # path weights of the scalar tensors of the last layer, which nothing reads
-    species_shifts: bool = False  # a trainable energy per element, part of isolated atoms too
+    # In the published numbers of parameters, and of no use with reference energies.
+    mix_last: bool = False  # path weights of the last scalar tensors, which nothing reads; form published
+    species_shifts: bool = False  # a trainable energy per element, which an isolated atom has, too
 
     @model_validator(mode="after")
     def _consistent(self) -> "AllegroConfig":
         if not self.two_body or not self.latent:
             raise ValueError("two_body and latent need at least one width")
         if self.radial == "spline" and self.num_radial < 4:
-            raise ValueError(f"num_radial={self.num_radial}: radial=spline needs at least four, as many as overlap.")
+            raise ValueError(
+                f"num_radial={self.num_radial}: radial=spline needs at least four, as many as overlap."
+            )
         if self.form == "published" and self.two_body[-1] != self.latent[-1]:
             raise ValueError(
                 f"two_body ends with {self.two_body[-1]} and latent with {self.latent[-1]}: the published form adds "
                 "the scalars of all layers. Give both the same last width, or set form=current."
+            )
+        if self.form == "current" and (self.trainable_update or self.mix_last):
+            raise ValueError(
+                "trainable_update and mix_last belong to form=published; form=current has neither."
             )
         return self
 
@@ -134,8 +146,12 @@ class Layer(nn.Module):
         self.published = config.form == "published"
         if self.published:
             used = [irrep for irrep in irreps_out if irrep != SCALAR or not last or config.mix_last]
-            self.mix: nn.Module = IrrepsLinear(self.product.irreps_out, Irreps.uniform(channels, used))
+            self.mix: IrrepsLinear | PathSum = IrrepsLinear(
+                self.product.irreps_out, Irreps.uniform(channels, used)
+            )
             seen = self.product.irreps_out.channels(SCALAR)
+            if last and config.mix_last:
+                self.mix.weights[str(SCALAR)].requires_grad_(False)
         else:
             self.mix, seen = PathSum(self.product.irreps_out, channels), channels
         self.latent = normalized_mlp(num_scalars + seen, *config.latent)
