@@ -1,7 +1,7 @@
 """Sums over product paths of one feature, evaluated from the inside."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -39,29 +39,24 @@ class ProductSums:
     Horner's scheme: of the paths that end with the same coupling, the products before it are summed first, over
     all orders, Σ_l [(Σ_p w_p P'_p) ⊗ A_l]_L; so the last and most numerous products are never formed one by one.
 
-    The products are numbered: the blocks of A first, by degree, then one for every step (before, l1, l2, l3), which
-    couples an earlier product of degree l1 with A_l2.
+    The products are numbered: the blocks of A first, by degree, then what every step (before, l1, l2, degrees) makes,
+    which couples an earlier product of degree l1 with A_l2.
     """
 
     def __init__(self, paths: Sequence[Sequence[ProductPath]], l_max: int, basis: str) -> None:
         self.basis = get_basis(basis)
         self.outputs: tuple[Irrep, ...] = tuple(into[0][-1][1] for into in paths)
-        every = {path[:n] for into in paths for path in into for n in range(2, len(path) + 1)}
         inner = {path[:n] for into in paths for path in into for n in range(2, len(path))}
-        ordered = [
-            *(((l, Irrep.natural(l)),) for l in range(l_max + 1)),
-            *sorted(inner, key=lambda path: (len(path), path)),
-            *sorted(every - inner, key=lambda path: (len(path), path)),
-        ]
+        rest = {path for into in paths for path in into if len(path) > 1} - inner
+        ordered: list[ProductPath] = [((l, Irrep.natural(l)),) for l in range(l_max + 1)]
+        self.inner, self.rest = _steps(inner, ordered), _steps(rest, ordered)
         number = {path: n for n, path in enumerate(ordered)}
-        self.steps = [(number[p[:-1]], p[-2][1].l, p[-1][0], p[-1][1].l) for p in ordered[l_max + 1 :]]
-        self.num_inner = len(inner)
         self.paths = [[number[path] for path in into] for into in paths]
         self.endings = [_by_ending(into, number) for into in paths]
 
     def __call__(self, a: Features, weights: Sequence[Float[Tensor, "_ _ channels"]]) -> Features:
         """The weighted sums; `weights`, [rows, paths, channels], in the order of the outputs and their paths."""
-        products = self._products(a, self.num_inner)
+        products = self._products(a, self.inner)
         blocks = []
         for out, w, endings in zip(self.outputs, weights, self.endings, strict=True):
             columns = w.split(1, dim=1)
@@ -74,16 +69,32 @@ class ProductSums:
 
     def apart(self, a: Features) -> Features:
         """Every product on its own, those into one irrep side by side as channels."""
-        products = self._products(a, len(self.steps))
+        products = self._products(a, self.inner + self.rest)
         blocks = [torch.cat([products[n] for n in into], dim=-1) for into in self.paths]
         sizes = [block.shape[-1] for block in blocks]
         return Features(Irreps(tuple(zip(sizes, self.outputs, strict=True))), tuple(blocks))
 
-    def _products(self, a: Features, num_steps: int) -> list[Float[Tensor, "rows _ channels"]]:
+    def _products(self, a: Features, steps: "list[_Step]") -> list[Float[Tensor, "rows _ channels"]]:
         products = list(a.blocks)
-        for before, l1, l2, l3 in self.steps[:num_steps]:
-            products.append(self.basis.couple(products[before], l1, a.blocks[l2], l2, l3))
+        for before, l1, l2, degrees in steps:
+            products += self.basis.couple_to(products[before], l1, a.blocks[l2], l2, degrees)
         return products
+
+
+_Step = tuple[int, int, int, list[int]]
+
+
+def _steps(paths: Collection[ProductPath], ordered: list[ProductPath]) -> list[_Step]:
+    """Steps that make these products, shorter ones first; `ordered`, what is there already, grows by them."""
+    steps: list[_Step] = []
+    for path in sorted(paths, key=lambda path: (len(path), path)):
+        (l2, out), before = path[-1], ordered.index(path[:-1])
+        if steps and steps[-1][0] == before and steps[-1][2] == l2:
+            steps[-1][3].append(out.l)
+        else:
+            steps.append((before, path[-2][1].l, l2, [out.l]))
+        ordered.append(path)
+    return steps
 
 
 def _by_ending(

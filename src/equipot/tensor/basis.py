@@ -145,7 +145,7 @@ class Spherical:
             return x * y
         if l3 == 0:
             return (x * y).sum(-2, keepdim=True) / sqrt(2 * l1 + 1)
-        return torch.einsum("kab,...ac,...bc->...kc", constant("coupling", l1, l2, l3, like=x), x, y)
+        return self.couple_to(x, l1, y, l2, [l3])[0]
 
     def couple_to(
         self,
@@ -270,6 +270,9 @@ class Cartesian:
         return torch.from_numpy(tables.isometry(l).copy())
 
 
+_ELEMENTWISE = 4  # axes; beyond, a matrix product per channel is worth the rearrangement it needs
+
+
 def _contract(
     x: Float[Tensor, "*batch dim1 channels"],
     l1: int,
@@ -284,7 +287,10 @@ def _contract(
     if not odd:
         xs = x.reshape(*batch, 3 ** (l1 - k), 3**k, channels)
         ys = y.reshape(*batch, 3**k, 3 ** (l2 - k), y.shape[-1])
-        out = torch.einsum("...aic,...ibc->...abc", xs, ys)
+        if l1 + l2 - k <= _ELEMENTWISE:
+            out = (xs.unsqueeze(-2) * ys.unsqueeze(-4)).sum(-3)
+        else:
+            out = torch.einsum("...aic,...ibc->...abc", xs, ys)
     else:
         xs = x.reshape(*batch, 3, 3 ** (l1 - k - 1), 3**k, channels)
         ys = y.reshape(*batch, 3, 3**k, 3 ** (l2 - k - 1), y.shape[-1])
