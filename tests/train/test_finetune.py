@@ -25,7 +25,15 @@ from train.conftest import energy_and_forces, molecules
 
 MODEL = {"channels": 8, "num_layers": 2, "num_radial": 6, "cutoff": 3.0}
 #: no step changes a weight by more than this: what comes out is what went in
-STILL = {"epochs": 1, "batch": 4, "learning_rate": 1e-13, "weight_decay": 0, "ema": False}
+STILL = {
+    "epochs": 1,
+    "batch": 4,
+    "learning_rate": 1e-13,
+    "weight_decay": 0,
+    "ema": False,
+    "validate_every": 99,
+}
+SHORT = {"epochs": 2, "batch": 4, "validate_every": 99}
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ def parent_of(name: str, data: Path, folder: Path, targets: dict) -> Run:
         "data": {"train": str(data), "valid": 4, "test": 4},
         "model": {"name": name, **MODEL},
         "targets": targets,
-        "train": {"epochs": 10, "batch": 4, "learning_rate": 5e-3, "precision": "float64"},
+        "train": SHORT | {"epochs": 10, "learning_rate": 5e-3, "precision": "float64"},
     }
     return api.train(config, folder)
 
@@ -63,7 +71,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def tuned(world: World, folder: Path, say=lambda text: None, **changes) -> Run:
     """The PaiNN of the old frames, trained on new ones; by default for a few steps."""
-    config = {"data": {"train": str(world.new), "valid": 4}, "train": {"epochs": 2, "batch": 4}} | changes
+    config = {"data": {"train": str(world.new), "valid": 4}, "train": SHORT} | changes
     config = {"start": str(world.painn.model), **config}
     return api.train(config, folder, say=say)
 
@@ -108,14 +116,14 @@ def test_the_architecture_comes_from_the_file_and_the_file_says_where_from(world
 
 
 def test_it_learns(world, tmp_path):
-    run = tuned(world, tmp_path / "run", train={"epochs": 12, "batch": 4, "learning_rate": 2e-3})
+    run = tuned(world, tmp_path / "run", train=SHORT | {"epochs": 12, "learning_rate": 2e-3})
     rows = run.metrics["drift"]["new"]["rows"]
     assert rows["forces"]["after"]["rmse"] < 0.9 * rows["forces"]["before"]["rmse"]
 
 
 def test_frozen_parts_stay_bit_equal(world, tmp_path):
     start = starting(world, freeze=["model.messages.0", "heads.dipole"])
-    recipe = {"epochs": 2, "batch": 4, "weight_decay": 0.5, "learning_rate": 1e-3}
+    recipe = SHORT | {"weight_decay": 0.5, "learning_rate": 1e-3}
     run = tuned(world, tmp_path / "run", start=start, train=recipe)
     before, after = weights(world.painn.model), weights(run.model)
     for name, value in before.items():
@@ -156,7 +164,7 @@ def test_a_new_head_starts_fresh_on_the_weights_that_are_there(world, tmp_path):
     with pytest.raises(ValueError, match="no total charge, which the targets charges and dipole need"):
         tuned(world, tmp_path / "run", start=start, targets=targets)
     targets = {"dipole": {"form": "atomic"}}
-    train = {"epochs": 6, "batch": 4, "learning_rate": 5e-3}
+    train = SHORT | {"learning_rate": 5e-3}
     run = tuned(world, tmp_path / "run", start=start, targets=targets, train=train, say=said.append)
     assert "New: dipole (fresh weights)." in said
     before, after = weights(world.schnet.model), weights(run.model)
@@ -165,6 +173,22 @@ def test_a_new_head_starts_fresh_on_the_weights_that_are_there(world, tmp_path):
     rows = run.metrics["drift"]["new"]["rows"]
     assert rows["forces"]["after"]["mae"] == pytest.approx(rows["forces"]["before"]["mae"], rel=1e-12)
     assert rows["dipole"]["before"] is None and rows["dipole"]["after"]["mae"] > 0
+
+
+def test_a_kept_head_that_the_new_frames_cannot_feed_is_found_before_the_first_step(world, tmp_path):
+    """The dipole of charges does not exist in a crystal."""
+    frames = [f.atoms() for f in read(world.new).structures[:8]]
+    for atoms in frames:
+        atoms.set_cell([9, 9, 9])
+        atoms.set_pbc(True)
+        del atoms.calc.results["dipole"]
+    write(tmp_path / "cells.xyz", frames, format="extxyz")
+    data = {"train": str(tmp_path / "cells.xyz"), "valid": 2}
+    with pytest.raises(ValueError, match=r"positions.*\nThe parent's dipole is kept .* start\.heads=drop"):
+        tuned(world, tmp_path / "run", data=data)
+    assert not (tmp_path / "run").exists()
+    dropped = tuned(world, tmp_path / "run", data=data, start=starting(world, heads="drop"), train=STILL)
+    assert read_document(dropped.model).potential.targets.dipole is None
 
 
 @pytest.mark.parametrize("heads", ["keep", "drop"])
@@ -320,7 +344,9 @@ def test_painn_takes_a_new_element(water, tmp_path):
     kept = dict(zip(after.elements, after.reference_energies, strict=True))
     assert (kept[1], kept[8]) == before.reference_energies
     residuals = [error_of_energy(run, f) for f in run.splits.train if 7 in f.numbers]
-    assert len(residuals) > 3 and abs(np.mean(residuals)) < 1e-6  # whatever the fresh embedding says, it is met
+    assert (
+        len(residuals) > 3 and abs(np.mean(residuals)) < 1e-6
+    )  # whatever the fresh embedding says, it is met
     assert any("N (an embedding not seen in training)" in line for line in said)
     assert run.metrics["drift"]["old"]["rows"]["forces"]["after"]["mae"] < 1e-9
 
@@ -424,7 +450,7 @@ def test_another_old_file_is_divided_and_that_is_said(world, tmp_path):
 
 
 def test_replayed_frames_are_old_training_frames_and_keep_the_old_errors_low(world, tmp_path):
-    recipe = {"epochs": 12, "batch": 4, "learning_rate": 3e-3}
+    recipe = SHORT | {"epochs": 12, "learning_rate": 3e-3}
     old = {"data": str(world.old)}
     runs = {
         replay: tuned(
@@ -459,19 +485,22 @@ def test_an_interrupted_fine_tuning_goes_on_bit_equal_also_without_the_parent(wo
     whole = tuned(world, tmp_path / "whole", start=start)
 
     def stop(step: int, total: int, text: str) -> None:
-        if step == 5:
+        if step == 3:
             signal.raise_signal(signal.SIGINT)
 
-    config = {
+    values = {
         "data": {"train": str(world.new), "valid": 4},
-        "train": {"epochs": 2, "batch": 4},
+        "train": SHORT,
         "start": start,
     }
-    config = api.run_config(config)
     with pytest.raises(Interrupted):
-        api.train(config, tmp_path / "parts", observe=stop)
+        api.train(values, tmp_path / "parts", observe=stop)
     parent.unlink()
-    parts = api.train(config, tmp_path / "parts")
+    with pytest.raises(ValueError, match=r"no such file.*start\.model=RUN/parent\.equipot"):
+        api.train(values, tmp_path / "parts")
+    # the copy in the run folder is that model, wherever the file has gone
+    values["start"] = {**start, "model": str(tmp_path / "parts" / "parent.equipot")}
+    parts = api.train(values, tmp_path / "parts")
     assert all(torch.equal(value, weights(whole.model)[name]) for name, value in weights(parts.model).items())
     assert parts.metrics == whole.metrics
 
@@ -484,7 +513,9 @@ def test_a_parent_that_changed_meanwhile_is_refused(world, tmp_path):
     rewrite(parent, licence="CC-BY-4.0")  # says something else of the same numbers
     assert tuned(world, tmp_path / "run", start=start).metrics == first.metrics
     parent.write_bytes(first.model.read_bytes())
-    with pytest.raises(ValueError, match=r"parent\.equipot: has changed since the run in .* started from it"):
+    with pytest.raises(
+        ValueError, match=r"parent\.equipot: is not, or not any more, the model that the run in"
+    ):
         tuned(world, tmp_path / "run", start=start)
 
 

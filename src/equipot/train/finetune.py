@@ -1,6 +1,7 @@
 """Training that starts from a model file: what is taken over, what is new, what stays, and what was forgotten."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,8 +84,12 @@ def tune(
     final = united(parent.document.potential, config.targets, start.heads)
     statistics = extended(parent, config.targets, config, [*splits.train, *splits.isolated])
     old = old_frames(start.old, parent, splits.train, config.train.seed)
+    kept = [n for n in parent.potential.heads if n in final.targets.names() and n not in asked]
     for part in (splits, replace(splits, train=old.replayed, valid=(), test=old.measured)):
-        refuse_unfit(part, final.targets, statistics.elements, config.model.atomic_inputs)
+        needs = statistics.elements, config.model.atomic_inputs
+        refuse_unfit(part, config.targets, *needs)
+        with _hint(kept):
+            refuse_unfit(part, final.targets, *needs)
     graphs = graphs_of(splits, config.model.cutoff)
     potential, references = _potential(config, parent, final, statistics, splits, graphs["train"], process)
     replayed = [_moved(frame, references) for frame in old.replayed]
@@ -98,11 +103,25 @@ def tune(
     freeze_unused(potential, names)
     frames = [*graphs["train"], *(graph(frame, config.model.cutoff) for frame in replayed)]
     graphs["train"] = [g for g in frames if any(n in g.labels for n in names)]
-    describe(potential, splits.train)  # what a model file cannot hold is found before the first step
+    with _hint(kept):
+        describe(potential, splits.train)  # what a model file cannot hold is found before the first step
     tuning = Tuning(parent, old, references)
     for line in (*splits.notes, *_said(tuning, potential, names, len(frames) - len(graphs["train"]))):
         say(line)
     return Beginning(potential, graphs, names), tuning
+
+
+@contextmanager
+def _hint(kept: Sequence[str]) -> Iterator[None]:
+    """An error that is due to heads which nobody asked for says so."""
+    try:
+        yield
+    except ValueError as error:
+        if not kept:
+            raise
+        raise ValueError(
+            f"{error}\nThe parent's {', '.join(kept)} is kept although not asked for: start.heads=drop leaves it out."
+        ) from None
 
 
 def _potential(

@@ -20,6 +20,11 @@ def inherited(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     path = start.get("model") if isinstance(start, Mapping) else start
     if not isinstance(path, str | Path):
         return dict(values)
+    if not Path(path).exists():
+        raise ValueError(
+            f"{where}: start.model = {str(path)!r}: no such file. A run that started from it has a copy, and goes on"
+            " with start.model=RUN/parent.equipot."
+        )
     document = read_document(path)
     out = dict(values)
     out["model"] = _model(_table(values, "model", where), document, path, where)

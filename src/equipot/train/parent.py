@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from equipot.config import read_yaml
 from equipot.deploy.atomic import write_atomically
 from equipot.deploy.document import Ancestor, ModelDocument
 from equipot.deploy.model_file import identity, load
 from equipot.potential import Potential
+from equipot.train.config import RunConfig
 
 COPY = "parent.equipot"  # in the run folder
 
@@ -32,15 +34,24 @@ class Parent:
             write_atomically(folder / COPY, self.path.read_bytes())
 
 
-def open_parent(path: Path, folder: Path) -> Parent:
-    """The file; in a run that goes on, the copy in its folder, and a file that has changed since is refused."""
-    copy = folder / COPY
-    source = copy if copy.exists() else path
-    found = identity(source)
-    if copy.exists() and path.exists() and (now := identity(path)) != found:
+def open_parent(config: RunConfig, folder: Path) -> tuple[RunConfig, Parent]:
+    """The model file that a run starts from; in a run that goes on, the copy in its folder.
+
+    What counts is what is in the file, not where it lies: the configuration comes back with the path under which the
+    run knows it. A file with another model in it is refused.
+    """
+    assert config.start is not None
+    path, copy = config.start.model, folder / COPY
+    if not copy.exists():
+        return config, Parent(path, *load(path), identity(path))
+    found = identity(copy)
+    if path.exists() and (now := identity(path)) != found:
         raise ValueError(
-            f"{path}: has changed since the run in {folder} started from it: {found[:12]}… then, {now[:12]}… now.\n"
-            f"Choose another folder with --out, or go on from the model of then: start.model={copy}."
+            f"{path}: is not, or not any more, the model that the run in {folder} started from: {found[:12]}… then, "
+            f"{now[:12]}… now.\nChoose another folder with --out, or go on with start.model={copy}."
         )
-    potential, document = load(source)
-    return Parent(path, potential, document, found)
+    stored = read_yaml(folder / "config.yaml").get("start") if (folder / "config.yaml").exists() else None
+    if stored:
+        path = Path(stored["model"])
+        config = config.model_copy(update={"start": config.start.model_copy(update={"model": path})})
+    return config, Parent(path, *load(copy), found)

@@ -59,8 +59,10 @@ def train(
 def _train(
     config: RunConfig, folder: Path, process: Process, observe: Observer, say: Say, splits: Splits | None
 ) -> Run:
-    parent = None if config.start is None else open_parent(config.start.model, folder)
-    config, optional = (config, ()) if parent is None else taken_over(config, parent)
+    parent, optional = None, ()
+    if config.start is not None:
+        config, parent = open_parent(config, folder)
+        config, optional = taken_over(config, parent)
     splits = splits or load(config.data, config.targets, optional)
     config = resolved(config, splits, optional)
     refuse_other(folder / "config.yaml", config.model_dump(mode="json"), "run")
