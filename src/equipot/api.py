@@ -10,9 +10,9 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from equipot.comparison.config import CompareConfig
+from equipot.comparison.course import Observe
 from equipot.comparison.request import Options as CompareOptions
 from equipot.comparison.request import request as compare_config
-from equipot.comparison.run import Observe
 from equipot.comparison.run import compare as run_comparison
 from equipot.comparison.table import ModelTable
 from equipot.config import override, parse, read_yaml

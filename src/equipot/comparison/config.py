@@ -11,7 +11,7 @@ from equipot.config import Config, parse
 from equipot.data.config import DataConfig
 from equipot.evaluate.readable import duration
 from equipot.models import Architecture
-from equipot.potential import TargetsConfig
+from equipot.potential import TargetsConfig, TermsConfig
 from equipot.train.config import RunConfig, TrainConfig
 
 ARCHITECTURES: tuple[str, ...] = tuple(kind.model_fields["name"].default for kind in get_args(Architecture))
@@ -60,6 +60,7 @@ class CompareConfig(Config):
     )  # label -> hyper-parameters; `name` where the label is no architecture; `train` for a recipe of its own
     model: dict[str, Any] = {}  # hyper-parameters that all of them get, such as cutoff
     targets: TargetsConfig = TargetsConfig()
+    terms: TermsConfig = TermsConfig()
     train: TrainConfig = TrainConfig()  # the recipe, with the budget of a run: budget, steps or epochs
     seeds: PositiveInt | tuple[int, ...] = 3  # how many, counted from train.seed; or a list of them
 
@@ -124,6 +125,7 @@ def _run(config: CompareConfig, label: str, seed: int) -> RunConfig:
         "data": config.data.model_dump(mode="json"),
         "model": {"name": label, **config.model, **settings},
         "targets": config.targets.model_dump(mode="json"),
+        "terms": config.terms.model_dump(mode="json"),
         "train": {**recipe, **own},
     }
     return parse(RunConfig, values, f"models.{label}")

@@ -3,13 +3,13 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from equipot.comparison.config import Job
 from equipot.comparison.prepare import Prepared
-from equipot.data.collate import graph
-from equipot.data.statistics import measure
-from equipot.train.begin import build
+from equipot.comparison.said import message_of
+from equipot.data.frame import Frame
+from equipot.train.begin import from_scratch
 from equipot.train.distributed import join
 from equipot.train.plan import median_seconds
 from equipot.train.run import settle
@@ -46,20 +46,15 @@ def estimates(prepared: Prepared) -> tuple[Estimate, ...]:
 
 
 def _estimate(prepared: Prepared, job: Job, runs: int) -> Estimate:
-    config, splits, device = job.config, prepared.splits, join(job.config.train.device)
+    config, process = job.config, join(job.config.train.device)
+    size = len(prepared.splits.train)
+    sample = replace(prepared.splits, train=_sample(prepared.splits.train), valid=(), test=())
     try:
-        known = measure(
-            [*splits.train, *splits.isolated],
-            config.model.cutoff,
-            config.targets,
-            config.data.reference_energies,
-        )
-        sample = [graph(frame, config.model.cutoff) for frame in splits.train[:SAMPLE]]
-        potential = build(config, known, sample, device.device)
-        names, size = config.targets.names(), len(splits.train)
-        train = (sample * math.ceil(size / len(sample)))[:size]
-        plan = settle(potential, train, names, config, device)
-        trainer = trial(potential, train, names, config.train, device.device, plan.batch)
+        begun = from_scratch(config, sample, process, lambda text: None)
+        potential, graphs = begun.potential, begun.graphs["train"]
+        train = (graphs * math.ceil(size / len(graphs)))[:size]
+        plan = settle(potential, train, begun.names, config, process)
+        trainer = trial(potential, train, begun.names, config.train, process.device, plan.batch)
         return Estimate(
             label=job.label,
             runs=runs,
@@ -69,7 +64,18 @@ def _estimate(prepared: Prepared, job: Job, runs: int) -> Estimate:
             step_seconds=median_seconds(lambda: trainer.take(list(range(plan.batch)))),
         )
     except Exception as error:  # said in its line; the others are still worth knowing
-        return Estimate(label=job.label, runs=runs, message=f"{type(error).__name__}: {error}")
+        return Estimate(label=job.label, runs=runs, message=message_of(error))
+
+
+def _sample(frames: Sequence[Frame]) -> list[Frame]:
+    """The first frames, and those that bring another element: a model has weights for each."""
+    found: list[Frame] = []
+    seen: set[int] = set()
+    for frame in frames:
+        if len(found) < SAMPLE or not seen.issuperset(frame.numbers.tolist()):
+            found.append(frame)
+            seen |= set(frame.numbers.tolist())
+    return found
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from equipot.comparison.said import message_of
 from equipot.comparison.table import Cost, Speed, Timing
 from equipot.data.collate import collate, graph
 from equipot.data.frame import Frame
@@ -137,7 +138,7 @@ def _warm(name: str, call: Call, failed: dict[str, str]) -> bool:
         for _ in range(2):
             call()
     except Exception as error:  # one model's failure must not take the others' numbers away
-        failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        failed[name] = f"not measured: {message_of(error)}"
         return False
     return True
 

@@ -18,7 +18,7 @@ from equipot.train.run import refuse_other
 
 FILE = "compare.yaml"
 #: of the configuration: what finished runs depend on; architectures and seeds may be added later
-FIXED = {"data", "targets", "train"}
+FIXED = {"data", "targets", "terms", "train"}
 
 
 @dataclass(frozen=True)

@@ -1,60 +1,43 @@
-"""A comparison from its first run to its table. Started again, it goes on; one failure does not stop the others."""
+"""A comparison from its first run to its table."""
 
-import gc
 import json
-import time
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from equipot.comparison.columns import runs_csv, table_csv
-from equipot.comparison.config import CompareConfig, Job
-from equipot.comparison.forecast import Clock, Moment
+from equipot.comparison.config import CompareConfig
+from equipot.comparison.course import ERRORS, Course, Observe
 from equipot.comparison.machine import processor
 from equipot.comparison.measure import Contender, costs
 from equipot.comparison.page import write_page
-from equipot.comparison.prepare import Prepared, finished, prepare
+from equipot.comparison.prepare import Prepared, prepare
+from equipot.comparison.said import Once
 from equipot.comparison.table import FILE, Conditions, ModelTable, Row, RunRecord, scores
 from equipot.deploy.atomic import write_atomically
-from equipot.deploy.checkpoints import latest_valid, load_state
 from equipot.deploy.document import versions
-from equipot.deploy.model_file import load, read_document
-from equipot.evaluate.report import write_report
+from equipot.deploy.model_file import load
+from equipot.train.begin import Say
 from equipot.train.distributed import join
-from equipot.train.loop import Diverged, Interrupted
-from equipot.train.run import Say, train
-
-Observe = Callable[[Moment], None]
-ERRORS = "error.log"  # in the folder of a run that failed
-
-
-@dataclass
-class Course:
-    """What has happened so far."""
-
-    records: list[RunRecord] = field(default_factory=list)
-    errors: list[Exception] = field(default_factory=list)
 
 
 def compare(config: CompareConfig, folder: Path, *, observe: Observe, say: Say) -> ModelTable:
     """Train what is not trained yet, measure all of it side by side, and write the table."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ValueError(
+            "a comparison runs in one process, so that step times compare. Start it without torchrun."
+        )
     prepared = prepare(config, folder)
     prepared.claim()
-    course = Course()
-    said = _Once(say)
-    for note in prepared.splits.notes:
-        said(note)
-    _train_all(prepared, course, observe, said)
-    if not any(r.status == "finished" for r in course.records):
-        said(f"No run has worked; each one's {ERRORS} is in its folder under {folder / 'runs'}.")
+    course = Course(prepared, observe, Once(say))
+    records = course.run()
+    if not any(r.status == "finished" for r in records):
+        say(f"No run has worked; each one's {ERRORS} is in its folder under {folder / 'runs'}.")
         raise course.errors[0]
-    said("Measuring speed and memory, all models in turn.")
-    table = _tabulate(prepared, course.records)
+    say("Measuring speed and memory, all models in turn.")
+    table = _tabulate(prepared, records)
     write(table, folder)
     return table
 
@@ -69,101 +52,6 @@ def write(table: ModelTable, folder: Path) -> tuple[Path, ...]:
     for name, text in texts.items():
         write_atomically(folder / name, text.encode())
     return (write_page(table, folder), *(folder / name for name in texts))
-
-
-def _train_all(prepared: Prepared, course: Course, observe: Observe, say: Say) -> None:
-    jobs = prepared.jobs
-    clock = Clock(prepared.waiting(), prepared.config.train.budget, time.monotonic)
-    for number, job in enumerate(jobs, 1):
-        place = prepared.place(job)
-        if finished(place):
-            say(f"{job.name} ({number} of {len(jobs)}): finished before, kept.")
-        else:
-            say(f"{job.name} ({number} of {len(jobs)})")
-            clock.start(job)
-
-            def watch(step: int, total: int, text: str, job: Job = job, number: int = number) -> None:
-                left = clock.left(step / max(total, 1))
-                observe(Moment(job.name, number, len(jobs), step, total, text, left))
-
-            error = _attempt(job, place, prepared, watch, say)
-            clock.end()
-            if error is not None:
-                course.errors.append(error)
-                course.records.append(_failure(job, error))
-                say(f"{job.name} failed: {_message(error)}")
-                continue
-        course.records.append(_record(job, place))
-
-
-def _attempt(
-    job: Job, place: Path, prepared: Prepared, watch: Callable[[int, int, str], None], say: Say
-) -> Exception | None:
-    """Train, and return what went wrong; Ctrl-C ends the comparison."""
-    try:
-        train(job.config, place, observe=watch, say=say, splits=prepared.splits)
-    except Interrupted:
-        raise
-    except Exception as error:
-        place.mkdir(parents=True, exist_ok=True)
-        text = "".join(traceback.format_exception(error))
-        (place / ERRORS).write_text(text, encoding="utf-8")
-        traceback.clear_frames(error.__traceback__)  # they hold the model
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return error
-    (place / ERRORS).unlink(missing_ok=True)
-    return None
-
-
-def _record(job: Job, place: Path) -> RunRecord:
-    """A finished run, as its model file tells it; its report is written where it is missing."""
-    document = read_document(place / "model.equipot")
-    path, _ = latest_valid(place / "checkpoints", "step-*.safetensors")
-    plan: dict[str, Any] = {} if path is None else load_state(path)[1]
-    errors: Any = document.metrics.get("test", {})
-    return RunRecord(
-        name=job.name,
-        label=job.label,
-        seed=job.seed,
-        folder=f"runs/{job.name}",
-        status="finished",
-        message=_report(place),
-        seconds=document.provenance.seconds,
-        steps=plan.get("step"),
-        batch=plan.get("plan", {}).get("batch"),
-        errors=errors,
-    )
-
-
-def _report(place: Path) -> str:
-    """Write the report of a run that has none; a report that cannot be written does not undo the run."""
-    if (place / "report.html").exists():
-        return ""
-    try:
-        write_report(place)
-    except Exception as error:
-        return f"no report: {_message(error)}"
-    return ""
-
-
-def _failure(job: Job, error: Exception) -> RunRecord:
-    return RunRecord(
-        name=job.name,
-        label=job.label,
-        seed=job.seed,
-        folder=f"runs/{job.name}",
-        status="failed",
-        message=_message(error),
-    )
-
-
-def _message(error: Exception) -> str:
-    """What to say of an error: those that were written for the user speak for themselves."""
-    if isinstance(error, ValueError | Diverged | OSError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
 
 
 def _tabulate(prepared: Prepared, records: list[RunRecord]) -> ModelTable:
@@ -205,15 +93,3 @@ def _conditions(prepared: Prepared, device: torch.device) -> Conditions:
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-class _Once:
-    """Passes on what was not said before: notes about the data belong to all runs."""
-
-    def __init__(self, say: Say) -> None:
-        self.say, self.heard = say, set[str]()
-
-    def __call__(self, text: str) -> None:
-        if text not in self.heard:
-            self.heard.add(text)
-            self.say(text)
