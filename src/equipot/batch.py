@@ -10,13 +10,17 @@ Units: Å, eV, amu, e, fs. Cell vectors are rows. Geometry is float64, whatever 
 of the model: differences of positions are taken before anything is rounded.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+Condition = Literal["charge", "spin"]
+CONDITION_WORDS: Mapping[str, str] = MappingProxyType({"charge": "total charge", "spin": "multiplicity"})
 AtomicVector = Literal["velocities", "external_forces", "magnetic_moments"]
 ATOMIC_VECTORS: tuple[AtomicVector, ...] = get_args(AtomicVector)
 #: axial vectors are even under inversion, the others odd
@@ -39,6 +43,7 @@ class AtomicBatch:
     reverse: Int[Tensor, " edges"]  # index of the mirrored edge (j <- i, −shift)
     edge_vectors: Float[Tensor, "edges 3"] | None = None  # r_ij, where they are computed already
     charge: Float[Tensor, " systems"] | None = None  # total charge, e
+    spin: Float[Tensor, " systems"] | None = None  # multiplicity 2S + 1
     velocities: Float[Tensor, "atoms 3"] | None = None  # Å/fs
     external_forces: Float[Tensor, "atoms 3"] | None = (
         None  # eV/Å, applied to the atoms: an input, not a label
@@ -63,6 +68,16 @@ class AtomicBatch:
             "es,est->et", self.shifts.to(self.cell.dtype), self.cell[self.system[self.receivers]]
         )
         return self.positions[self.senders] + offset - self.positions[self.receivers]
+
+    def condition(self, name: Condition) -> Float[Tensor, " systems"]:
+        """Total charge or multiplicity, which must be there: ValueError names the one that is not."""
+        found = getattr(self, name)
+        if found is None:
+            raise ValueError(
+                f"this model reads the {CONDITION_WORDS[name]} of every system, which a structure lacks. In a file it"
+                f" is named by data.keys.{name}; an ase.Atoms has it in atoms.info[{name!r}]."
+            )
+        return found
 
     def vectors_of_atoms(self, name: AtomicVector) -> Float[Tensor, "atoms 3"]:
         """A covariant input, which must be there: ValueError names the one that is not."""

@@ -75,7 +75,7 @@ def graph(frame: Frame, cutoff: float) -> Graph:
 def collate(graphs: Sequence[Graph], elements: Sequence[int]) -> AtomicBatch:
     """Concatenate graphs into one batch; `elements` are the atomic numbers that the model knows.
 
-    The total charge and the covariant inputs of the atoms are set when every frame has them, and absent otherwise.
+    Total charge, multiplicity and covariant inputs of the atoms are set when every frame has them, otherwise absent.
     """
     if not graphs:
         raise ValueError("a batch needs at least one structure.")
@@ -84,7 +84,6 @@ def collate(graphs: Sequence[Graph], elements: Sequence[int]) -> AtomicBatch:
     atom_offset, edge_offset = _offsets(atoms), _offsets(edges)
     per_edge = torch.repeat_interleave(atom_offset, edges)
     rows = torch.cat([g.row_pointer[1:] for g in graphs]) + torch.repeat_interleave(edge_offset, atoms)
-    charges = [g.frame.charge for g in graphs if g.frame.charge is not None]
     return AtomicBatch(
         positions=torch.cat([g.positions for g in graphs]),
         species=_species(graphs, tuple(elements)),
@@ -96,7 +95,8 @@ def collate(graphs: Sequence[Graph], elements: Sequence[int]) -> AtomicBatch:
         shifts=torch.cat([g.shifts for g in graphs]),
         row_pointer=torch.cat([rows.new_zeros(1), rows]),
         reverse=torch.cat([g.reverse for g in graphs]) + torch.repeat_interleave(edge_offset, edges),
-        charge=torch.tensor(charges, dtype=torch.float64) if len(charges) == len(graphs) else None,
+        charge=_common([g.frame.charge for g in graphs]),
+        spin=_common([g.frame.spin for g in graphs]),
         **_vectors(graphs),
     )
 
@@ -113,6 +113,11 @@ def collate_labels(graphs: Sequence[Graph], names: Sequence[str]) -> Properties:
 def batch_of(frames: Sequence[Frame], elements: Sequence[int], cutoff: float) -> AtomicBatch:
     """Frames to a batch in one step, for evaluation and dynamics."""
     return collate([graph(frame, cutoff) for frame in frames], elements)
+
+
+def _common(values: Sequence[float | None]) -> Tensor | None:
+    known = [value for value in values if value is not None]
+    return torch.tensor(known, dtype=torch.float64) if len(known) == len(values) else None
 
 
 def _vectors(graphs: Sequence[Graph]) -> dict[str, Tensor]:

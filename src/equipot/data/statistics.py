@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from equipot.batch import Condition
 from equipot.data.atomic_vectors import root_mean_squares
 from equipot.data.collate import collate, graph
+from equipot.data.conditions import occurring
 from equipot.data.frame import Frame
 from equipot.data.references import composition, least_squares, reference_energies
 from equipot.potential.targets import TargetsConfig, TensorTarget
@@ -25,12 +27,13 @@ def measure(
     targets: TargetsConfig | None = None,
     given: Mapping[str, float] | None = None,
     terms: TermsConfig | None = None,
+    conditions: Sequence[Condition] = (),
 ) -> Statistics:
     """Elements, mean number of neighbors, reference energies and scales of a training set.
 
     Frames of isolated atoms give reference energies and nothing else. `given` maps element symbols
     to reference energies (eV) and goes before both. Energies and forces are measured without those of the
-    fixed terms, which the model need not learn.
+    fixed terms, which the model need not learn. `conditions` are what the model reads of every system.
     """
     targets = targets or TargetsConfig()
     structures = [f for f in frames if not f.isolated]
@@ -50,6 +53,7 @@ def measure(
         energy_shift=energy_shift(structures, elements, reference.values),
         energy_scale=energy_scale(structures, elements, reference.values),
         targets=_target_statistics(structures, elements, targets),
+        conditions=occurring(structures, conditions),
         inputs=root_mean_squares([f.vectors for f in structures]),
     )
 

@@ -2,9 +2,9 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import PositiveFloat, model_validator
+from pydantic import PositiveFloat, field_validator, model_validator
 
-from equipot.batch import AtomicVector
+from equipot.batch import AtomicVector, Condition
 from equipot.config import Config
 
 Size = Literal["small", "medium", "large"]
@@ -20,6 +20,14 @@ class ArchitectureConfig(Config):
 
     size: Size = "medium"
     cutoff: PositiveFloat = 5.0  # Å
+    conditions: tuple[Condition, ...] = ()  # what energies depend on beside positions: charge, spin, of every frame
+
+    @field_validator("conditions")
+    @classmethod
+    def _each_once(cls, names: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("name each condition once")
+        return names
 
     @property
     def atomic_inputs(self) -> tuple[AtomicVector, ...]:

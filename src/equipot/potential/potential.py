@@ -8,9 +8,10 @@ from jaxtyping import Float, Int
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
-from equipot.batch import AtomicBatch, AtomicVector
+from equipot.batch import AtomicBatch, AtomicVector, Condition
 from equipot.config import Config, nearest
 from equipot.models import ModelConfig, build_model
+from equipot.potential.conditions import Conditions
 from equipot.potential.heads import CartesianTensor, Charges, Dipole, IrrepsHead, Polarizability
 from equipot.potential.lift import Lift
 from equipot.potential.per_element import PerElement
@@ -68,6 +69,7 @@ class Potential(nn.Module):
         self.config, self.statistics = config, statistics
         self.model = build_model(config.model, statistics, config.outputs_read())
         irreps = self.model.irreps
+        self.conditions = Conditions(irreps, self.conditions_read) if config.model.conditions else None
         self.lift = Lift(irreps, config.model.cutoff) if _needs_vectors(config.targets, irreps) else None
         heads = _build_heads(config.targets, self.lift.irreps if self.lift else irreps, statistics)
         if config.targets.energy is not None:
@@ -94,6 +96,11 @@ class Potential(nn.Module):
     def inputs(self) -> tuple[AtomicVector, ...]:
         """Covariant inputs of the atoms that it reads."""
         return self.config.model.atomic_inputs
+
+    @property
+    def conditions_read(self) -> dict[Condition, tuple[float, ...]]:
+        """Charge or multiplicity of the systems where it reads them, with the values that it knows."""
+        return {name: self.statistics.conditions.get(name, ()) for name in self.config.model.conditions}
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -136,6 +143,8 @@ class Potential(nn.Module):
 
     def _evaluate(self, batch: AtomicBatch, wanted: set[str]) -> Properties:
         features = in_spherical(self.model(batch), self.model.basis)
+        if self.conditions is not None:
+            features = self.conditions(features, batch)
         if self.lift is not None:
             features = self.lift(features, batch)
         out: dict[str, Tensor] = {}

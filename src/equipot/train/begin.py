@@ -7,6 +7,7 @@ import torch
 
 from equipot.data import references
 from equipot.data.collate import Graph, collate, graph, refuse_incomplete, refuse_unknown
+from equipot.data.conditions import refuse_unseen
 from equipot.data.statistics import measure
 from equipot.potential import Potential, PotentialConfig, TargetsConfig
 from equipot.statistics import Statistics
@@ -35,8 +36,10 @@ def from_scratch(config: RunConfig, splits: Splits, process: Process, say: Say) 
         config.targets,
         config.data.reference_energies,
         config.terms,
+        config.model.conditions,
     )
     refuse_unfit(splits, config.targets, statistics.elements, config.model.atomic_inputs)
+    refuse_other_conditions(splits, config, statistics)
     for note in (*splits.notes, *_said_of_references(config, statistics)):
         say(note)
     graphs = graphs_of(splits, config.model.cutoff)
@@ -97,6 +100,19 @@ def refuse_unfit(
                 f"{frame.where}: total charge {frame.charge:g}, but targets.total_charge={total:g} declares"
                 " another for all systems. Leave the key out: every frame then says its own."
             )
+
+
+def refuse_other_conditions(splits: Splits, config: RunConfig, statistics: Statistics) -> None:
+    """Frames without a charge or multiplicity that the model reads, or with one that is not in training."""
+    names = config.model.conditions
+    if "charge" in names and config.targets.total_charge != "frame":
+        raise ValueError(
+            "model.conditions names the charge of every frame, and targets.total_charge declares one for all of them."
+            " Leave one of the two keys out."
+        )
+    known = {name: statistics.conditions.get(name, ()) for name in names}
+    for frame in (f for frames in splits.parts().values() for f in frames):
+        refuse_unseen(frame, known)
 
 
 def _said_of_references(config: RunConfig, statistics: Statistics) -> list[str]:
