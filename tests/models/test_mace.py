@@ -119,6 +119,7 @@ OPTIONS = {
     "published": {},
     "density": {"neighbor_norm": "density"},
     "isolated": {"exact_isolated_limit": True},
+    "tensors": {"evaluation": "tensors"},
     "degree two, three layers": {"l_hidden": 2, "num_layers": 3, "correlation": 2},
 }
 

@@ -18,7 +18,7 @@ give the same numbers in the spherical basis; `basis: cartesian-published` has t
 """
 
 from collections.abc import Collection
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import PositiveInt
 from torch import nn
@@ -31,12 +31,6 @@ from equipot.tensor.irreps import Irrep, Irreps
 
 class ICTPConfig(ManyBodyConfig):
     """Hyper-parameters of ICTP."""
-
-    presets: ClassVar = {
-        "small": {"channels": 64, "l_hidden": 0},
-        "medium": {"channels": 96, "l_hidden": 1},
-        "large": {"channels": 256, "l_hidden": 2},
-    }
 
     name: Literal["ictp"] = "ictp"
     basis: Literal["spherical", "cartesian", "cartesian-published", "auto"] = "auto"  # auto: cartesian

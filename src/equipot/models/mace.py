@@ -13,12 +13,12 @@ evaluated by couplings of independent paths, to which the weights of all paths a
 """
 
 from collections.abc import Collection
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import nn
 
 from equipot.models.many_body import ManyBodyConfig, ManyBodyNetwork
-from equipot.nn.contraction import PathChoice, SymmetricContraction
+from equipot.nn.contraction import Evaluation, PathChoice, SymmetricContraction
 from equipot.statistics import Statistics
 from equipot.tensor.irreps import Irrep, Irreps
 
@@ -26,14 +26,9 @@ from equipot.tensor.irreps import Irrep, Irreps
 class MACEConfig(ManyBodyConfig):
     """Hyper-parameters of MACE."""
 
-    presets: ClassVar = {
-        "small": {"channels": 64, "l_hidden": 0},
-        "medium": {"channels": 96, "l_hidden": 1},
-        "large": {"channels": 256, "l_hidden": 2},
-    }
-
     name: Literal["mace"] = "mace"
     contraction: PathChoice = "ordered"  # weights for all sequences of couplings, or for what they span
+    evaluation: Evaluation = "couplings"  # tensors: precomputed U, as published; the numbers are the same
 
 
 class MACE(ManyBodyNetwork):
@@ -43,7 +38,14 @@ class MACE(ManyBodyNetwork):
         num_elements = len(statistics.elements) if config.element_weights else None
 
         def product(irreps: Irreps, wanted: Collection[Irrep]) -> nn.Module:
-            order, basis = config.correlation, config.tensor_basis
-            return SymmetricContraction(irreps, wanted, order, num_elements, basis, paths=config.contraction)
+            return SymmetricContraction(
+                irreps,
+                wanted,
+                config.correlation,
+                num_elements,
+                config.tensor_basis,
+                paths=config.contraction,
+                evaluation=config.evaluation,
+            )
 
         super().__init__(config, statistics, outputs, product)

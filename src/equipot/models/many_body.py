@@ -9,6 +9,7 @@ envelope; S: a matrix for every element.
 """
 
 from collections.abc import Callable, Collection
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from pydantic import NonNegativeInt, PositiveInt, model_validator
@@ -34,7 +35,13 @@ MakeProduct = Callable[[Irreps, Collection[Irrep]], nn.Module]
 class ManyBodyConfig(SteerableConfig):
     """Hyper-parameters of both."""
 
-    channels: PositiveInt = 64  # of every irrep
+    presets: ClassVar = {
+        "small": {"channels": 64, "l_hidden": 0},
+        "medium": {"channels": 96, "l_hidden": 1},
+        "large": {"channels": 256, "l_hidden": 2},
+    }
+
+    channels: PositiveInt = 96  # of every irrep
     l_max: NonNegativeInt = 3  # of harmonics, densities and products on the way
     l_hidden: NonNegativeInt = 1  # of features that atoms tell their neighbors, natural parity
     correlation: PositiveInt = 3  # ν: factors of a product, one less than the bodies of a layer

@@ -15,6 +15,7 @@ from equipot.tensor.symmetric import independent_paths, product_paths
 from equipot.tensor.tables import constant
 
 PathChoice = Literal["ordered", "independent"]
+Evaluation = Literal["couplings", "tensors"]
 
 
 class SymmetricContraction(nn.Module):
@@ -37,7 +38,7 @@ class SymmetricContraction(nn.Module):
         basis: str,
         *,
         paths: PathChoice = "ordered",
-        evaluation: Literal["couplings", "tensors"] = "couplings",
+        evaluation: Evaluation = "couplings",
     ) -> None:
         super().__init__()
         self.order, self.l_max = order, highest_degree(irreps_in)
@@ -90,9 +91,7 @@ def contract(
             sum_ = (sum_.unflatten(1, (-1, a.shape[1])) * a[:, None]).sum(2)
         if w.shape[1] == 0:
             continue
-        table = constant(
-            "symmetric_tensors", l_max, n, out.l, like=a
-        )  # [paths, dim, components, …, components]
+        table = constant("symmetric_tensors", l_max, n, out.l, like=a)  # [paths, dim, components, …, components]
         matrix = table.movedim(-1, 1).flatten(0, 1).flatten(1).T
         here = matrix @ (w[:, :, None] * a[:, None]).flatten(1, 2)
         sum_ = here if sum_ is None else sum_ + here

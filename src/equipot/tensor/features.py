@@ -51,7 +51,7 @@ def concatenate_components(features: Features) -> Float[Tensor, "rows components
 
 
 def add(x: Features, y: Features) -> Features:
-    """x + y irrep by irrep; y may lack some."""
+    """Their sum, irrep by irrep; y may lack some."""
     blocks = [x[irrep] + y[irrep] if irrep in y else x[irrep] for irrep in x.irreps.labels]
     return Features(x.irreps, tuple(blocks))
 
