@@ -20,29 +20,21 @@ from settings import available, settings
 from three_bpa import three_bpa
 
 from equipot import api
-from equipot.data.collate import graph
-from equipot.data.statistics import measure
-from equipot.train.begin import build, resolved
+from equipot.train.begin import from_scratch, resolved
 from equipot.train.dataset import load
 from equipot.train.distributed import Process
 from equipot.train.loop import Trainer
-from equipot.train.plan import Plan
+from equipot.train.trial import trial
 
 
 def step_time(values: dict[str, Any], assignments: list[str], most: float) -> dict[str, Any]:
     """Median CPU seconds of the steps that fit into `most` seconds, at least three, after one that warms up."""
     config = api.run_config(values, assignments)
     splits = load(config.data, config.targets)
-    config = resolved(config, splits)
-    frames = [*splits.train, *splits.isolated]
-    graphs = [graph(f, config.model.cutoff) for f in splits.train]
     device = torch.device(values["train"].get("device", "cpu"))
-    potential = build(config, measure(frames, config.model.cutoff), graphs, device)
-    batch = values["train"]["batch"]
-    plan = Plan(batch=batch, num_steps=1000, steps_per_epoch=1, learning_rate=1e-6, validate_every=1000)
-    trainer = Trainer(
-        potential, graphs, [], config.targets.names(), config.train, plan, Process(device=device)
-    )
+    begun = from_scratch(resolved(config, splits), splits, Process(device=device), say=lambda text: None)
+    graphs, batch = begun.graphs["train"], values["train"]["batch"]
+    trainer = trial(begun.potential, graphs, begun.names, config.train, device, batch)
     steps = itertools.cycle(range(0, len(graphs) - batch + 1, batch))
     seconds: list[float] = []
     _timed(trainer, range(batch), device)
@@ -53,7 +45,7 @@ def step_time(values: dict[str, Any], assignments: list[str], most: float) -> di
         "seconds_per_step": sorted(seconds)[len(seconds) // 2],
         "fastest": min(seconds),
         "steps_measured": len(seconds),
-        "parameters": sum(p.numel() for p in potential.parameters()),
+        "parameters": sum(p.numel() for p in begun.potential.parameters()),
         "edges_per_step": sum(g.num_edges for g in graphs) * batch / len(graphs),
         "model": config.model.model_dump(mode="json"),
     }
