@@ -46,10 +46,8 @@ with tempfile.TemporaryDirectory() as temporary:
         "targets": {"polarizability": {}},
         "train": {"epochs": 8, "batch": 8, "learning_rate": 1e-3},
     }
-    # the same level of theory: reference energies stay; with everything free, leave out `freeze`
-    start = {
-        "model": str(parent), "references": "keep", "freeze": ["model", "heads.energy"], "old": str(ethanol())
-    }  # fmt: skip
+    # with everything free, leave out `freeze`
+    start = {"model": str(parent), "freeze": ["model", "heads.energy"], "old": str(ethanol())}
     run = equipot.train(config, folder / "run", start=start, say=print)
 
 show("what was learned", run.metrics["drift"]["new"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equipot.config import parse
+from equipot.config import override, parse
 from equipot.data.config import DataConfig, share
 
 
@@ -48,3 +48,12 @@ def test_mistakes_are_named(values, message):
     with pytest.raises(ValueError) as error:
         data(**values)
     assert message in str(error.value)
+
+
+def test_a_word_becomes_a_key_of_its_table_when_more_is_said():
+    values = override({}, ["data.split=group", "data.split.seed=3"], {"data.split": "by"})
+    assert values == {"data": {"split": {"by": "group", "seed": 3}}}
+    with pytest.raises(
+        ValueError, match=r"option 'train\.seed\.x=1': train\.seed = 5 is not a table of keys"
+    ):
+        override({"train": {"seed": 5}}, ["train.seed.x=1"])

@@ -13,7 +13,7 @@ from equipot.train.batches import epoch_batches, share, steps
 from equipot.train.clipping import Clipping
 from equipot.train.config import TrainConfig
 from equipot.train.optimizer import build_optimizer
-from equipot.train.plan import best_batch, plan, planned_epochs
+from equipot.train.plan import best_batch, plan, planned_epochs, tuning_epochs
 from equipot.train.schedule import Patience, Plateau, WarmupStayCooldown
 
 
@@ -148,3 +148,39 @@ def test_weight_decay_leaves_biases_and_embeddings_alone():
     decaying, others = build_optimizer(TrainConfig(weight_decay=0.1), module, 1e-3).param_groups
     assert decaying["weight_decay"] == 0.1 and [p.shape for p in decaying["params"]] == [(2, 2)]
     assert others["weight_decay"] == 0.0 and len(others["params"]) == 2
+
+
+def test_fine_tuning_has_a_recipe_of_its_own():
+    config = TrainConfig(batch=5)
+    found = plan(config, "painn", 450, 1, lambda b: 1.0, tuning=True)
+    assert found.num_steps == 50 * 90 and found.learning_rate == pytest.approx(1e-4) and found.warmup == 0.02
+    assert plan(config, "painn", 450, 1, lambda b: 1.0).learning_rate == pytest.approx(1e-3)
+    said = TrainConfig(batch=5, learning_rate=3e-4, warmup=0.1, epochs=7)
+    found = plan(said, "painn", 450, 1, lambda b: 1.0, tuning=True)
+    assert (found.num_steps, found.learning_rate, found.warmup) == (7 * 90, 3e-4, 0.1)
+
+
+def test_fine_tuning_takes_fewer_epochs_of_more_structures():
+    assert [tuning_epochs(n, "standard") for n in (10, 450, 1000, 100_000)] == [50, 50, 31, 20]
+    assert tuning_epochs(10, "quick") == 20
+
+
+@pytest.mark.parametrize(
+    ("size", "cost", "batch"), [(2000, lambda b: 1 + 4 * b, 2), (2000, lambda b: 9 + 0.1 * b, 8)]
+)
+def test_fine_tuning_takes_small_batches(size, cost, batch):
+    assert plan(TrainConfig(), "painn", size, 1, cost, tuning=True).batch == batch
+
+
+def test_a_warm_up_may_be_given():
+    schedule = WarmupStayCooldown(num_steps=1000, cooldown=0.4, warmup=0.02)
+    factors = [schedule.factor(s) for s in range(30)]
+    assert factors[0] == pytest.approx(1 / 20) and factors[18] < 1 and set(factors[19:]) == {1.0}
+    assert WarmupStayCooldown(num_steps=1000, cooldown=0.4, warmup=0.0).factor(0) == 1.0
+
+
+def test_frozen_weights_are_no_concern_of_the_optimizer():
+    module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    module[0].requires_grad_(False)
+    groups = build_optimizer(TrainConfig(weight_decay=0.1), module, 1e-3).param_groups
+    assert {id(p) for g in groups for p in g["params"]} == {id(p) for p in module[1].parameters()}

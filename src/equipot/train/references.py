@@ -1,6 +1,6 @@
 """Reference energies for new data under a model that is there already."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,6 @@ from equipot.data.statistics import elements_of
 from equipot.evaluate.metrics import evaluate
 from equipot.potential import Potential
 from equipot.statistics import Statistics
-from equipot.train.config import RunConfig
 
 FITTED = 1000  # frames that they are fitted to, spread evenly over the set
 
@@ -67,26 +66,25 @@ def unchanged(statistics: Statistics) -> Refit:
     return Refit(energies, energies)
 
 
-def refit(potential: Potential, new: set[int], config: RunConfig, train: Sequence[Graph]) -> Refit:
+def refit(
+    potential: Potential, free: Collection[int], given: Mapping[str, float], train: Sequence[Graph]
+) -> Refit:
     """Reference energies by least squares on what the potential leaves of the labels, minimum norm:
 
         E_s − E_s^model ≈ Σ_z n_sz δ_z,   μ_z ← μ_z + δ_z
 
-    over the elements of the training set; with `start.references=keep` over the `new` ones alone. Energies that the
-    user gives stay as they are.
+    over those `free` elements that the frames have. What is `given`, symbol -> eV, stays as it is.
     """
-    assert config.start is not None
-    statistics = potential.statistics
-    before = dict(zip(statistics.elements, statistics.reference_energies, strict=True))
-    given = {chemical_symbols.index(s): float(e) for s, e in config.data.reference_energies.items()}
-    after = {**before, **{z: e for z, e in given.items() if z in before}}
+    before = unchanged(potential.statistics).before
+    said = {chemical_symbols.index(s): float(e) for s, e in given.items()}
+    after = {**before, **{z: e for z, e in said.items() if z in before}}
     labelled = [g for g in train if "energy" in g.labels]
     present = set(elements_of([g.frame for g in labelled])) if labelled else set()
-    free = (present if config.start.references == "refit" else present & new) - given.keys()
-    if not free:
+    fitted = tuple(sorted(present & set(free) - said.keys()))
+    if not fitted:
         return Refit(before, after)
     chosen = np.unique(np.linspace(0, len(labelled) - 1, min(len(labelled), FITTED)).astype(int))
-    graphs, fitted = [labelled[k] for k in chosen], tuple(sorted(free))
+    graphs = [labelled[k] for k in chosen]
     found = evaluate(potential, graphs, ["energy"])["energy"]
     already = Refit(before, after)
     left = (found.label - found.predicted)[:, 0] - [already.shift(g.frame) for g in graphs]

@@ -22,11 +22,12 @@ from equipot.train.begin import Beginning, Say, from_scratch, resolved
 from equipot.train.config import RunConfig
 from equipot.train.dataset import Splits, load
 from equipot.train.distributed import Process, join
-from equipot.train.finetune import Tuning, taken_over, tune
+from equipot.train.finetune import taken_over, tune
 from equipot.train.loop import Observer, Trainer
 from equipot.train.parent import Parent, open_parent
 from equipot.train.plan import Plan, median_seconds, plan
 from equipot.train.trial import trial
+from equipot.train.tuning import Tuning
 
 
 @dataclass(frozen=True)
