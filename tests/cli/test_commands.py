@@ -14,7 +14,7 @@ from equipot.cli.keys import described, schema
 from equipot.deploy.document import Proof
 from equipot.train.config import RunConfig
 
-COMMANDS = ("inspect", "train", "evaluate", "verify", "md", "spectrum", "info", "doctor", "demo")
+COMMANDS = ("inspect", "train", "compare", "evaluate", "verify", "md", "spectrum", "info", "doctor", "demo")
 
 
 def test_help_lists_every_command(equipot):
@@ -186,3 +186,32 @@ def test_train_is_a_verb_also_after_its_package_was_imported(tmp_path):
 
     with pytest.raises(ValueError, match="Did you mean 'epochs'"):
         package.train({"data": {"train": "x.xyz"}, "train": {"epoch": 1}}, tmp_path / "run")
+
+
+def test_fine_tuning_says_what_was_learned_and_forgotten(equipot, tiny, tmp_path):
+    recipe = "train.epochs=1 train.batch=4 data.valid=4"
+    start = f"start={tiny.model} start.freeze=[model.messages.0] start.old={tiny.data}"
+    said = equipot(f"train {tiny.data} {start} {recipe} --out child")
+    assert said.code == 0, said.err
+    assert (
+        f"start={{'model': '{tiny.model}', 'freeze': ['model.messages.0'], 'old': '{tiny.data}'}}" in said.out
+    )
+    assert "Reference energies by least squares" in said.out
+    forgotten = said.out.split("what was forgotten: ")[1]
+    assert forgotten.startswith(
+        "mean absolute errors on 4 frames, the test part of the parent's data, water.xyz"
+    )
+    assert all(word in forgotten for word in ("before", "after", "relative energy", "meV/Å"))
+    page = (tmp_path / "child" / "report.html").read_text(encoding="utf-8")
+    assert '<section id="forgotten">' in page and "after / before" in page
+    shown = equipot("info child/model.equipot").out
+    assert "started from" in shown and "what was forgotten" in shown
+    assert "forgotten" not in equipot(f"info {tiny.model}").out
+
+
+def test_a_preview_of_fine_tuning_shows_what_is_taken_over(equipot, tiny):
+    said = equipot(f"train {tiny.data} start={tiny.model} --dry-run")
+    values = yaml.safe_load(said.out)
+    assert values["model"]["channels"] == 8 and values["start"]["references"] == "refit"
+    assert f"# targets: those of {tiny.model} for which {tiny.data} has labels" in said.out
+    assert "start.freeze: list of text" in equipot("train --explain start").out
