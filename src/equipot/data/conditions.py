@@ -1,9 +1,12 @@
 """Total charge and multiplicity of frames, for models that read them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from equipot.batch import CONDITION_WORDS, Condition
+from equipot.data.findings import Finding
 from equipot.data.frame import Frame
+from equipot.data.read import Frames
 
 #: more values than this are no charges or multiplicities
 MOST_VALUES = 64
@@ -32,11 +35,11 @@ def refuse_without(frame: Frame, names: Iterable[str]) -> None:
                 f"Write {name}=... with every frame, name the entry that holds it by data.keys.{name}=NAME, or set"
                 f" atoms.info[{name!r}] of an ase.Atoms."
             )
-    if "spin" in names:
-        _check_multiplicity(frame)
+    if "spin" in names and (why := impossible(frame)) is not None:
+        raise ValueError(f"{frame.where}: {why}")
 
 
-def refuse_unseen(frame: Frame, known: Mapping[str, Sequence[float]]) -> None:
+def refuse_unseen(frame: Frame, known: Mapping[Condition, Sequence[float]]) -> None:
     """Raise ValueError when a frame lacks what a model reads, or has a value that the model was not trained on."""
     refuse_without(frame, known)
     for name, values in known.items():
@@ -49,20 +52,57 @@ def refuse_unseen(frame: Frame, known: Mapping[str, Sequence[float]]) -> None:
             )
 
 
-def _check_multiplicity(frame: Frame) -> None:
-    spin = frame.spin
-    assert spin is not None
+def impossible(frame: Frame) -> str | None:
+    """What is wrong with the multiplicity of a frame; None when nothing is, or when there is none."""
+    spin, charge = frame.spin, frame.charge
+    if spin is None:
+        return None
     if spin < 1 or spin != round(spin):
-        raise ValueError(
-            f"{frame.where}: spin = {spin:g}; expected the multiplicity 2S + 1, which is 1 for a singlet, 2 for a"
-            " doublet. Is it a number of unpaired electrons? Then write that and one."
+        return (
+            f"spin = {spin:g}; expected the multiplicity 2S + 1, which is 1 for a singlet, 2 for a doublet. Is it a"
+            " number of unpaired electrons? Then write that and one."
         )
-    charge = frame.charge
     if charge is None or charge != round(charge):
-        return
+        return None
     electrons = int(frame.numbers.sum()) - round(charge)
-    if (electrons + round(spin)) % 2 == 0:
-        raise ValueError(
-            f"{frame.where}: {frame.formula} of total charge {charge:g} has {electrons} electrons, which cannot have"
-            f" the multiplicity {spin:g}. Correct charge or spin."
+    if (electrons + round(spin)) % 2 == 1:
+        return None
+    return (
+        f"{frame.formula} of total charge {charge:g} has {electrons} electrons, which cannot have the multiplicity"
+        f" {spin:g}. Correct charge or spin."
+    )
+
+
+def check_conditions(frames: Frames) -> Iterator[Finding]:
+    """Row 13: states that positions alone do not tell apart, given for some frames, or impossible."""
+    varying = [n for n in CONDITION_WORDS if len({getattr(f, n) for f in frames.structures} - {None}) > 1]
+    for name, words in CONDITION_WORDS.items():
+        counts = Counter(getattr(f, name) for f in frames.structures)
+        missing = counts.pop(None, 0)
+        if name in varying:
+            yield Finding(
+                level="warning",
+                row=13,
+                title=f"{len(counts)} values of the {words}",
+                where=frames.path,
+                evidence=", ".join(f"{value:g} in {counts[value]} frames" for value in sorted(counts))
+                + ". Energies of positions alone cannot tell them apart",
+                fix=f"model.conditions=[{', '.join(varying)}]",
+            )
+        if missing and counts:
+            first = next(f.index for f in frames.structures if getattr(f, name) is None)
+            yield Finding(
+                level="warning",
+                row=13,
+                title=f"{missing} of {len(frames.structures)} frames have no {words}",
+                where=frames.path,
+                evidence=f"the first is frame {first}. A model that reads the {words} refuses them: nothing stands for"
+                " a missing one",
+                fix=f"write {name}=... with every frame",
+            )
+    wrong = next(((f, why) for f in frames.structures if (why := impossible(f)) is not None), None)
+    if wrong is not None:
+        frame, why = wrong
+        yield Finding(
+            level="warning", row=13, title="an impossible multiplicity", where=frame.where, evidence=why
         )

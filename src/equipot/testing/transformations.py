@@ -9,7 +9,8 @@ from equipot.properties import Properties, from_items
 from equipot.tensor.basis import Cartesian
 from equipot.tensor.irreps import Irrep, Irreps
 
-_ORDER = {"forces": 1, "dipole": 1, "stress": 2, "virials": 2, "polarizability": 2}  # Cartesian axes; the others have none
+#: Cartesian axes; the others have none
+_ORDER = {"forces": 1, "dipole": 1, "stress": 2, "virials": 2, "polarizability": 2}
 
 
 def transformed(properties: Properties, targets: TargetsConfig, matrix: Float[Tensor, "3 3"]) -> Properties:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from equipot.batch import Condition
 from equipot.data import references
 from equipot.data.collate import Graph, collate, graph, refuse_incomplete, refuse_unknown
 from equipot.data.conditions import refuse_unseen
@@ -110,7 +111,7 @@ def refuse_other_conditions(splits: Splits, config: RunConfig, statistics: Stati
             "model.conditions names the charge of every frame, and targets.total_charge declares one for all of them."
             " Leave one of the two keys out."
         )
-    known = {name: statistics.conditions.get(name, ()) for name in names}
+    known: dict[Condition, tuple[float, ...]] = {name: statistics.conditions.get(name, ()) for name in names}
     for frame in (f for frames in splits.parts().values() for f in frames):
         refuse_unseen(frame, known)
 
