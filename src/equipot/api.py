@@ -17,6 +17,7 @@ from equipot.comparison.run import compare as run_comparison
 from equipot.comparison.table import ModelTable
 from equipot.config import override, parse, read_yaml
 from equipot.data.collate import graph, refuse_unknown
+from equipot.data.conditions import refuse_unseen
 from equipot.data.doctor import inspect
 from equipot.data.frame import Frame
 from equipot.data.labels import tabulate
@@ -93,6 +94,8 @@ class Model:
             units: property -> unit of the file, likewise.
         """
         frames = data if isinstance(data, Frames) else read(data, **self.reading(data, keys, units))
+        for frame in frames.structures:
+            refuse_unseen(frame, self.potential.conditions_read)
         graphs = [graph(f, self.potential.cutoff) for f in frames.structures]
         names = [n for n in self.names if frames.count(n)]
         if not names:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from equipot.data import checks, structure_checks
+from equipot.data.conditions import check_conditions
 from equipot.data.findings import Finding
 from equipot.data.frame import Frame
 from equipot.data.labels import CANDIDATES, NO_LABEL
@@ -86,6 +87,7 @@ def examine(frames: Frames, isolated: Sequence[Frame] = (), cutoff: float = 5.0)
         *checks.check_zero_forces(frames),
         *checks.check_units(frames),
         *checks.check_reference_energies(frames, isolated),
+        *check_conditions(frames),
         *structure_checks.check_identical(frames.structures),
         *structure_checks.check_overlaps(frames),
         *checks.check_force_outliers(frames),

@@ -111,10 +111,14 @@ def _parsed(text: str, total: int) -> np.ndarray:
 
 
 def fingerprint(frame: Frame) -> bytes:
-    """Bytes that two frames share when species, cell, periodicity and positions agree to 1e-5 Å."""
+    """Bytes that two frames share when species, cell, periodicity and positions agree to 1e-5 Å, and their state.
+
+    Without a word about it, a system is neutral and a singlet.
+    """
+    state = np.array([frame.charge or 0.0, frame.spin or 1.0])
     cell = np.where(frame.pbc[:, None], frame.cell, 0.0)
     rounded = np.round(np.concatenate([cell, frame.positions]) / RESOLUTION) + 0.0
-    return frame.numbers.tobytes() + frame.pbc.tobytes() + rounded.tobytes()
+    return frame.numbers.tobytes() + frame.pbc.tobytes() + state.tobytes() + rounded.tobytes()
 
 
 def shared(first: Sequence[Frame], second: Sequence[Frame]) -> list[tuple[Frame, Frame]]:

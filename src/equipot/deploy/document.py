@@ -115,6 +115,7 @@ class Fingerprint(Config):
     cell: tuple[Vector, Vector, Vector]  # Å
     pbc: tuple[bool, bool, bool]
     charge: float | None = None  # e
+    spin: float | None = None  # multiplicity
     vectors: dict[str, tuple[Vector, ...]] = {}  # covariant inputs of the atoms that the model reads
     expected: dict[str, tuple[float, ...]] = Field(
         min_length=1
@@ -145,6 +146,7 @@ def units(potential: PotentialConfig) -> dict[str, str]:
     targets = potential.targets
     out = {"positions": INTERNAL["length"], "cell": INTERNAL["length"], "charge": INTERNAL["charges"]}
     out |= {name: INTERNAL[UNIT_OF.get(name, name)] for name in potential.model.atomic_inputs}
+    out |= {"spin": "1"} if "spin" in potential.model.conditions else {}
     if targets.energy is not None:
         out |= {name: INTERNAL[name] for name in ("energy", "forces", "stress")}
         out["atomic_energies"] = INTERNAL["energy"]

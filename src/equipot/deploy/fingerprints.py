@@ -13,6 +13,7 @@ from equipot.data.frame import Frame
 from equipot.deploy.document import Fingerprint, Precision
 from equipot.potential import Potential
 from equipot.properties import Properties
+from equipot.testing.evaluation import usual_state
 from equipot.testing.systems import random_vectors
 
 MAX_ATOMS = 30
@@ -31,8 +32,7 @@ def choose(frames: Sequence[Frame], potential: Potential, count: int = 3) -> lis
 
 def built(potential: Potential, count: int = 3) -> list[Frame]:
     """Clusters of two, three, ... atoms, 1.6 Å and more apart, that go through the model's elements."""
-    elements, targets = potential.elements, potential.config.targets
-    charge = 0.0 if targets.total_charge == "frame" else float(targets.total_charge)
+    elements = potential.elements
     frames = []
     for index in range(count):
         size = index + 2
@@ -44,7 +44,7 @@ def built(potential: Potential, count: int = 3) -> list[Frame]:
                 positions=np.stack([np.cos(1.7 * place), np.sin(1.7 * place), 0.6 * place], axis=1),
                 cell=np.zeros((3, 3)),
                 pbc=np.zeros(3, dtype=bool),
-                charge=charge,
+                **usual_state(potential),
                 vectors=_read(potential, random_vectors(size)),
                 source="built",
                 index=index,
@@ -88,6 +88,7 @@ def fingerprint(potential: Potential, frame: Frame) -> Fingerprint:
         cell=tuple(tuple(row) for row in frame.cell.tolist()),  # type: ignore[arg-type]
         pbc=tuple(map(bool, frame.pbc)),  # type: ignore[arg-type]
         charge=frame.charge,
+        spin=frame.spin if "spin" in potential.config.model.conditions else None,
         vectors={n: tuple(map(tuple, v.tolist())) for n, v in _read(potential, frame.vectors).items()},
         expected={n: tuple(v.flatten().tolist()) for n, v in _answer(potential, frame).items()},
     )
@@ -161,6 +162,7 @@ def _frame(stored: Fingerprint, where: str, index: int) -> Frame:
         cell=np.array(stored.cell, dtype=np.float64),
         pbc=np.array(stored.pbc, dtype=bool),
         charge=stored.charge,
+        spin=stored.spin,
         vectors={n: np.array(v, dtype=np.float64).reshape(-1, 3) for n, v in stored.vectors.items()},
         source=f"{where}: fingerprint",
         index=index,

@@ -14,7 +14,7 @@ from ase.outputs import all_outputs
 
 from equipot.config import nearest
 from equipot.data.atomic_vectors import vectors_of
-from equipot.engines.neighborhood import Neighborhood
+from equipot.engines.neighborhood import Neighborhood, state
 from equipot.potential import Potential
 from equipot.properties import Properties
 
@@ -37,8 +37,9 @@ class Calculator(ase_calculator.Calculator):
 
     Computes what is asked and nothing else; `also` names properties that are wanted whenever something is
     computed, so that a dipole costs no second evaluation. The calculator works on its own frozen copy of
-    the potential. The total charge is `atoms.info["charge"]`; covariant inputs of the atoms are arrays of their
-    names, such as `atoms.arrays["magnetic_moments"]`, and the velocities those of the momenta.
+    the potential. The total charge is `atoms.info["charge"]`, the multiplicity `atoms.info["spin"]`; covariant inputs
+    of the atoms are arrays of their names, such as `atoms.arrays["magnetic_moments"]`, and the velocities those of the
+    momenta.
 
     `stresses` of the atoms are over the volume of the cell and add up to the stress, as those of ASE's Lennard-Jones
     potential do (ASE's ideal-gas part of them is over the volume of an atom instead: leave it out). `virials`, which
@@ -82,7 +83,7 @@ class Calculator(ase_calculator.Calculator):
         self.implemented_properties = self._implemented()
         self.also = also
         self._neighborhood = Neighborhood(
-            potential.elements, potential.cutoff, skin, replicas, potential.inputs
+            potential.elements, potential.cutoff, skin, replicas, potential.inputs, potential.conditions_read
         )
 
     @property
@@ -132,7 +133,7 @@ class Calculator(ase_calculator.Calculator):
         self.results.update(self._results(found, atoms))
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
-        """What has changed since the last calculation, total charge and inputs included; any difference counts."""
+        """What has changed since the last calculation, down to charge, spin and inputs; any difference counts."""
         old = self.atoms
         if old is None:
             return list(ase_calculator.all_changes)
@@ -146,7 +147,7 @@ class Calculator(ase_calculator.Calculator):
             before, now = vectors_of(old), vectors_of(atoms)
             pairs |= {name: (before.get(name), now.get(name)) for name in inputs}
         changes = [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
-        return changes + ["charge"] * (old.info.get("charge") != atoms.info.get("charge"))
+        return changes + ["charge"] * (state(old) != state(atoms))
 
     def export_properties(self) -> Outputs:
         """The results that ASE has a name for."""

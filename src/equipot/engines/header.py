@@ -34,6 +34,7 @@ def header(
         atoms.cell.array,
         atoms.pbc,
         str(atoms.info.get("charge")),
+        *[str(atoms.info[name]) for name in ("spin",) if name in atoms.info],
         *inputs,
     )
     return {

@@ -1,15 +1,17 @@
 """The batch of a structure that moves: neighbors are searched again only when atoms have moved far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from ase import Atoms
 
-from equipot.batch import AtomicBatch, AtomicVector
+from equipot.batch import CONDITION_WORDS, AtomicBatch, AtomicVector, Condition
 from equipot.data.atomic_vectors import vectors_of
 from equipot.data.collate import batch_of
+from equipot.data.conditions import refuse_unseen
 from equipot.data.frame import Frame
 
 
@@ -28,9 +30,11 @@ class Neighborhood:
         skin: float,
         replicas: int = 1,
         inputs: Sequence[AtomicVector] = (),
+        conditions: Mapping[Condition, Sequence[float]] = MappingProxyType({}),
     ) -> None:
         self.elements, self.cutoff, self.skin, self.replicas = tuple(elements), cutoff, skin, replicas
         self.inputs = tuple(inputs)  # covariant inputs of the atoms, which may change from step to step
+        self.conditions = conditions  # what must be known of the system, and the values that are
         self._reference: Atoms | None = None  # the atoms of the last search
         self._complete = False  # every pair of every molecule is in the list: it stays right for ever
         self._batch: AtomicBatch
@@ -51,7 +55,7 @@ class Neighborhood:
             np.array_equal(reference.numbers, atoms.numbers)
             and np.array_equal(reference.cell.array, atoms.cell.array)
             and np.array_equal(reference.pbc, atoms.pbc)
-            and reference.info.get("charge") == atoms.info.get("charge")
+            and state(reference) == state(atoms)
         )
         if not same or self._complete:
             return not same
@@ -63,9 +67,16 @@ class Neighborhood:
         source = "replica" if self.replicas > 1 else "atoms"
         blocks = [atoms[k * size : (k + 1) * size] for k in range(self.replicas)]
         frames = [Frame.from_atoms(block, source, k) for k, block in enumerate(blocks)]
+        for frame in frames:
+            refuse_unseen(frame, self.conditions)
         self._batch = batch_of(frames, self.elements, self.cutoff + self.skin)
         self._complete = not atoms.pbc.any() and len(self._batch.senders) == self.replicas * size * (size - 1)
         self._reference = atoms.copy()
+
+
+def state(atoms: Atoms) -> tuple[object, ...]:
+    """Total charge and multiplicity, as ASE keeps them."""
+    return tuple(atoms.info.get(name) for name in CONDITION_WORDS)
 
 
 def within(batch: AtomicBatch, cutoff: float) -> AtomicBatch:

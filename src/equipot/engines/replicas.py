@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
-from equipot.batch import ATOMIC_VECTORS
+from equipot.batch import ATOMIC_VECTORS, CONDITION_WORDS
+from equipot.engines.neighborhood import state
 from equipot.engines.settings import Dynamics
 
 LONGEST_STEP = 2.0  # fs, with hydrogen in the system
@@ -39,7 +40,7 @@ def replicated(start: Atoms | Sequence[Atoms], settings: Dynamics) -> Atoms:
         cell=first.cell,
         pbc=first.pbc,
     )
-    out.info = {"charge": first.info["charge"]} if "charge" in first.info else {}
+    out.info = {name: first.info[name] for name in CONDITION_WORDS if name in first.info}
     for name in (n for n in ATOMIC_VECTORS if all(n in atoms.arrays for atoms in order)):
         out.new_array(name, np.concatenate([atoms.arrays[name] for atoms in order]))
     return out
@@ -58,10 +59,11 @@ def _check_start(atoms: Atoms, first: Atoms, index: int) -> None:
         and np.array_equal(atoms.get_masses(), first.get_masses())
         and np.array_equal(atoms.cell.array, first.cell.array)
         and np.array_equal(atoms.pbc, first.pbc)
-        and atoms.info.get("charge") == first.info.get("charge")
+        and state(atoms) == state(first)
     )
     if not same:
         raise ValueError(
             f"starting structure {index} ({atoms.symbols}) differs from the first ({first.symbols}) in its atoms or"
-            " their order, masses, cell or charge. Replicas are copies of one system: run the others by themselves."
+            " their order, masses, cell, charge or multiplicity. Replicas are copies of one system: run the others by"
+            " themselves."
         )

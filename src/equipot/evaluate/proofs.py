@@ -10,12 +10,13 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from equipot import testing
+from equipot.data.conditions import refuse_unseen
 from equipot.data.frame import Frame
 from equipot.deploy.document import Proof
 from equipot.engines.drift import nve_drift
 from equipot.potential import Potential
 from equipot.testing.compare import Residuals, deviation, scale, worst
-from equipot.testing.evaluation import declared_charge
+from equipot.testing.evaluation import usual_state
 
 ROUND_OFF = 1e-10  # relative, float64: 1e-16 times the operations in a row, and cancellation in sums
 DIFFERENCES = 1e-7  # relative: what finite differences of step 5e-5 Å leave in float64
@@ -61,17 +62,21 @@ def verify(
 
 def choose(potential: Potential, structures: Sequence[Frame | Atoms], most: int) -> Specimens:
     """Frames evenly spread over those given, and built structures where these do not serve."""
-    charge, elements = declared_charge(potential), potential.elements
-    built = testing.molecule(elements, 6, seed=1, charge=charge)
+    state, elements = usual_state(potential), potential.elements
+    built = testing.molecule(elements, 6, seed=1, **state)
     spread = structures[:: max(1, len(structures) // most)][:most]
+    for frame in map(testing.as_frame, spread):
+        refuse_unseen(frame, potential.conditions_read)
     frames = tuple(testing.as_frame(s) for s in spread) or (built,)
     smallest = min(frames, key=lambda f: f.num_atoms)
-    molecule = next((f for f in frames if not f.pbc.any()), built)
-    crystal = next((f for f in frames if f.pbc.all()), testing.crystal(elements, charge=charge))
+    usual = {name: state[name] for name in potential.conditions_read}
+    alike = [f for f in frames if all(getattr(f, name) == value for name, value in usual.items())]
+    molecule = next((f for f in alike if not f.pbc.any()), built)
+    crystal = next((f for f in alike if f.pbc.all()), testing.crystal(elements, **state))
     return Specimens(
         frames=frames,
         small=smallest if smallest.num_atoms <= MAX_HESSIAN_ATOMS else built,
-        molecules=(molecule, testing.molecule(elements, 5, seed=2, charge=charge)),
+        molecules=(molecule, testing.molecule(elements, 5, seed=2, **state)),
         crystal=crystal,
         given=bool(structures),
     )
@@ -178,9 +183,9 @@ def _single_precision(potential: Potential, precise: Potential, specimens: Speci
 
 def _zero_vectors(potential: Potential) -> list[Frame]:
     """Structures where equivariant features vanish by symmetry."""
-    number, charge = potential.elements[-1], declared_charge(potential)
-    lattice = testing.crystal([number], (1, 1, 1), charge=charge)
-    return [testing.one_atom(number, charge), testing.chain(number, charge), lattice]
+    number, state = potential.elements[-1], usual_state(potential)
+    lattice = testing.crystal([number], (1, 1, 1), **state)
+    return [testing.one_atom(number, **state), testing.chain(number, **state), lattice]
 
 
 def _hessian_error(potential: Potential, frame: Frame) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from ase import Atoms
 
 from equipot.data.collate import batch_of
+from equipot.data.conditions import refuse_unseen
 from equipot.data.frame import Frame
 from equipot.potential import Potential
 from equipot.spectra.derivatives import Derivatives, symmetrized
@@ -24,6 +25,7 @@ def slopes(
     model = copy.deepcopy(potential).double().requires_grad_(False).eval()
     targets = [name for name in ("dipole", "polarizability") if name in model.targets]
     found: dict[str, list[np.ndarray]] = {name: [] for name in ("forces", *targets)}
+    refuse_unseen(Frame.from_atoms(atoms), model.conditions_read)
     for frames in _chunks(list(_displaced(atoms, step)), max(1, atoms_at_once // len(atoms))):
         batch = batch_of(frames, model.elements, model.cutoff).to(next(model.parameters()).device)
         out = model(batch, forces=True, targets={"energy", *targets})

@@ -15,7 +15,7 @@ from equipot.testing.derivatives import (
     second_derivatives,
     stress_by_differences,
 )
-from equipot.testing.evaluation import as_frame, predict
+from equipot.testing.evaluation import as_frame, predict, usual_state
 from equipot.testing.locality import (
     cutoff_jump,
     fragments_add,
@@ -75,5 +75,6 @@ __all__ = [
     "total_charge_error",
     "transformed",
     "translation",
+    "usual_state",
     "worst",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 import torch
 from ase import Atoms
@@ -13,6 +14,13 @@ from equipot.data.collate import batch_of
 from equipot.data.frame import Frame
 from equipot.potential import Potential
 from equipot.properties import Properties, from_items
+
+
+class State(TypedDict):
+    """What a frame says of its system as a whole."""
+
+    charge: float
+    spin: float | None
 
 
 def as_frame(structure: Frame | Atoms) -> Frame:
@@ -82,15 +90,29 @@ def defined(potential: Potential, *, periodic: bool) -> tuple[str, ...]:
 
 
 def declared_charge(potential: Potential) -> float:
-    """Total charge, e, of structures built for this model: what it was declared for, else none."""
+    """Total charge, e, of structures built for this model: what it was declared for, else the one nearest to none."""
     declared = potential.config.targets.total_charge
-    return 0.0 if declared == "frame" else float(declared)
+    if declared != "frame":
+        return float(declared)
+    return min(potential.conditions_read.get("charge", (0.0,)), key=abs)
+
+
+def usual_state(potential: Potential) -> State:
+    """Charge of structures built for this model, and the lowest multiplicity that it knows, where it reads one."""
+    spins = potential.conditions_read.get("spin")
+    return {"charge": declared_charge(potential), "spin": None if spins is None else min(spins)}
 
 
 def per_atom(potential: Potential) -> set[str]:
     """Names of the properties that have one row per atom."""
     tensors = potential.config.targets.tensors
-    return {"forces", "charges", "atomic_energies", "virials", *(n for n, t in tensors.items() if t.per == "atom")}
+    return {
+        "forces",
+        "charges",
+        "atomic_energies",
+        "virials",
+        *(n for n, t in tensors.items() if t.per == "atom"),
+    }
 
 
 def map_atoms(potential: Potential, properties: Properties, act: Callable[[Tensor], Tensor]) -> Properties:

@@ -13,7 +13,15 @@ from equipot.data.frame import Frame
 from equipot.potential import Potential
 from equipot.properties import Properties, from_items
 from equipot.testing.compare import Residuals, compare
-from equipot.testing.evaluation import as_frame, declared_charge, energies, map_atoms, per_atom, predict
+from equipot.testing.evaluation import (
+    as_frame,
+    declared_charge,
+    energies,
+    map_atoms,
+    per_atom,
+    predict,
+    usual_state,
+)
 from equipot.testing.systems import one_atom, random_vectors
 
 _INTENSIVE = ("stress",)
@@ -38,7 +46,8 @@ def fragments_add(potential: Potential, a: Frame | Atoms, b: Frame | Atoms) -> R
     """Two molecules out of each other's range against each alone.
 
     Charges, and what is built on them or on the centre of mass, do not add: the total charge is shared by all
-    atoms.
+    atoms. Nor does anything of a model that reads the charge or the multiplicity, unless these are the same of the
+    whole and of both parts: then there is nothing to compare.
     """
     first, second = as_frame(a), as_frame(b)
     if first.pbc.any() or second.pbc.any():
@@ -54,6 +63,8 @@ def fragments_add(potential: Potential, a: Frame | Atoms, b: Frame | Atoms) -> R
             n: np.concatenate([v, second.vectors[n]]) for n, v in first.vectors.items() if n in second.vectors
         },
     )
+    if any(len({getattr(f, n) for f in (first, second, both)}) > 1 for n in potential.conditions_read):
+        return {}
     alone = [dict(_additive(potential, predict(potential, f)).items()) for f in (first, second)]
     rows = per_atom(potential)
     expected = {n: torch.cat([v, alone[1][n]]) if n in rows else v + alone[1][n] for n, v in alone[0].items()}
@@ -64,7 +75,7 @@ def isolated_atoms(potential: Potential) -> Residuals:
     """Largest force on an atom alone, of each element, relative; infinity where anything is not finite."""
     out: Residuals = {}
     for number in potential.elements:
-        found = predict(potential, one_atom(number, declared_charge(potential)))
+        found = predict(potential, one_atom(number, **usual_state(potential)))
         finite = all(bool(torch.isfinite(v).all()) for _, v in found.items())
         force = 0.0 if found.forces is None else float(found.forces.abs().max())
         out[str(number)] = force / potential.statistics.energy_scale if finite else math.inf
@@ -77,7 +88,7 @@ def isolated_energies(potential: Potential) -> dict[int, float]:
     It is the mean cohesion and what the network makes of an element without neighbors: training on molecules binds
     neither to zero.
     """
-    atoms = [one_atom(number, declared_charge(potential)) for number in potential.elements]
+    atoms = [one_atom(number, **usual_state(potential)) for number in potential.elements]
     if "energy" not in potential.targets:
         return {}
     above = energies(potential, atoms) + potential.statistics.energy_shift
@@ -87,7 +98,10 @@ def isolated_energies(potential: Potential) -> dict[int, float]:
 def supercell(
     potential: Potential, structure: Frame | Atoms, repeats: tuple[int, int, int] = (2, 2, 2)
 ) -> Residuals:
-    """A cell, however thin, against its supercell: the same atoms, the same properties."""
+    """A cell, however thin, against its supercell: the same atoms, the same properties.
+
+    There is nothing to compare where a model reads the total charge and the cell has one.
+    """
     frame = as_frame(structure)
     counts = np.where(frame.pbc, repeats, 1)
     shifts = np.argwhere(np.ones(counts)) @ frame.cell
@@ -100,6 +114,8 @@ def supercell(
         charge=None if frame.charge is None else frame.charge * copies,
         vectors={name: np.tile(v, (copies, 1)) for name, v in frame.vectors.items()},
     )
+    if "charge" in potential.conditions_read and large.charge != frame.charge:
+        return {}
     small, rows = predict(potential, frame), per_atom(potential)
     expected = {n: v if n in rows or n in _INTENSIVE else copies * v for n, v in small.items()}
     tiled = map_atoms(potential, from_items(expected), lambda v: v.repeat(copies, *[1] * (v.dim() - 1)))
@@ -118,7 +134,7 @@ def _leaving_atom(potential: Potential, center: int, leaving: int, distance: flo
     bond = 1.1 * (covalent_radii[center] + covalent_radii[leaving])
     bonded = bond * np.array([-0.6, 0.8, 0.0])  # on the far side: only the centre sees the atom leave
     return replace(
-        one_atom(center, declared_charge(potential)),
+        one_atom(center, **usual_state(potential)),
         numbers=np.array([center, leaving, leaving]),
         positions=np.array([[0.0, 0.0, 0.0], bonded, [distance, 0.0, 0.0]]),
         vectors=random_vectors(3),

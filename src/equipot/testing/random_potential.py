@@ -1,6 +1,7 @@
 """Models with random weights whose outputs are of the size of real ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +9,12 @@ from torch import Tensor, nn
 from equipot.potential import Potential, PotentialConfig
 from equipot.statistics import Statistics, TargetStatistics
 from equipot.tensor.irreps import Irreps
-from equipot.testing.evaluation import batch, declared_charge
+from equipot.testing.evaluation import batch, usual_state
 from equipot.testing.systems import molecule
+
+CONDITIONS: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {"charge": (-1.0, 0.0, 1.0), "spin": (1.0, 2.0, 3.0)}
+)
 
 
 def random_potential(
@@ -29,6 +34,7 @@ def random_potential(
         mean_neighbors=10.0,
         reference_energies=tuple(-10.0 * z for z in sorted(elements)),
         reference_source="given",
+        conditions={name: CONDITIONS[name] for name in config.model.conditions},
     )
     measured = _measure(_with_weights(config, unit, seed).double())
     return _with_weights(config, measured, seed).to(dtype)
@@ -45,8 +51,8 @@ def _with_weights(config: PotentialConfig, statistics: Statistics, seed: int) ->
 
 
 def _measure(potential: Potential) -> Statistics:
-    charge = declared_charge(potential)
-    systems = batch(potential, [molecule(potential.elements, 6, seed, charge) for seed in range(4)])
+    frames = [molecule(potential.elements, 6, seed, **usual_state(potential)) for seed in range(4)]
+    systems = batch(potential, frames)
     out = potential(systems, forces="energy" in potential.targets).detach()
     statistics = potential.statistics
     baseline = (0.0,) * len(statistics.elements)

@@ -11,7 +11,13 @@ from equipot.data.frame import Frame
 _MOLECULE, _CRYSTAL = (False, False, False), (True, True, True)
 
 
-def molecule(elements: Sequence[int], num_atoms: int = 6, seed: int = 0, charge: float | None = 0.0) -> Frame:
+def molecule(
+    elements: Sequence[int],
+    num_atoms: int = 6,
+    seed: int = 0,
+    charge: float | None = 0.0,
+    spin: float | None = None,
+) -> Frame:
     """A random connected cluster, chiral, with all elements as far as its atoms suffice."""
     rng = np.random.default_rng(seed)
     numbers = [elements[i % len(elements)] for i in range(num_atoms)]
@@ -23,7 +29,7 @@ def molecule(elements: Sequence[int], num_atoms: int = 6, seed: int = 0, charge:
         trial = positions[anchor] + 1.1 * radii[anchor] * direction / np.linalg.norm(direction)
         if (np.linalg.norm(trial - positions, axis=1) > radii).all():
             positions.append(trial)
-    return _frame(numbers, np.array(positions), np.zeros((3, 3)), _MOLECULE, charge)
+    return _frame(numbers, np.array(positions), np.zeros((3, 3)), _MOLECULE, charge, spin)
 
 
 def crystal(
@@ -31,6 +37,7 @@ def crystal(
     grid: tuple[int, int, int] = (2, 2, 1),
     seed: int = 0,
     charge: float | None = 0.0,
+    spin: float | None = None,
 ) -> Frame:
     """A rattled lattice in a triclinic cell, nearest neighbours at about 1.2 bond lengths."""
     rng = np.random.default_rng(seed)
@@ -39,37 +46,43 @@ def crystal(
     numbers = [elements[i % len(elements)] for i in range(len(sites))]
     shear = np.array([[1.0, 0.0, 0.0], [0.2, 1.0, 0.0], [0.1, -0.15, 1.0]])
     positions = spacing * (sites + rng.uniform(-0.12, 0.12, size=sites.shape)) @ shear
-    return _frame(numbers, positions, spacing * np.diag(grid) @ shear, _CRYSTAL, charge)
+    return _frame(numbers, positions, spacing * np.diag(grid) @ shear, _CRYSTAL, charge, spin)
 
 
-def slab(elements: Sequence[int], seed: int = 0, charge: float | None = 0.0) -> Frame:
+def slab(
+    elements: Sequence[int], seed: int = 0, charge: float | None = 0.0, spin: float | None = None
+) -> Frame:
     """A rattled layer, periodic in two directions, without a cell vector along the third."""
-    bulk = crystal(elements, (2, 2, 1), seed, charge)
+    bulk = crystal(elements, (2, 2, 1), seed, charge, spin)
     cell = bulk.cell.copy()
     cell[2] = 0.0
-    return _frame(bulk.numbers, bulk.positions, cell, (True, True, False), charge)
+    return _frame(bulk.numbers, bulk.positions, cell, (True, True, False), charge, spin)
 
 
-def thin_cell(elements: Sequence[int], charge: float | None = 0.0) -> Frame:
+def thin_cell(elements: Sequence[int], charge: float | None = 0.0, spin: float | None = None) -> Frame:
     """One atom of each of two elements, its own neighbour through the images at any usual cutoff."""
-    return crystal([elements[0], elements[-1]], (1, 1, 2), seed=3, charge=charge)
+    return crystal([elements[0], elements[-1]], (1, 1, 2), seed=3, charge=charge, spin=spin)
 
 
-def one_atom(number: int, charge: float | None = 0.0) -> Frame:
+def one_atom(number: int, charge: float | None = 0.0, spin: float | None = None) -> Frame:
     """An atom alone."""
-    return _frame([number], np.array([[0.3, -0.2, 0.1]]), np.zeros((3, 3)), _MOLECULE, charge)
+    return _frame([number], np.array([[0.3, -0.2, 0.1]]), np.zeros((3, 3)), _MOLECULE, charge, spin)
 
 
-def chain(number: int, charge: float | None = 0.0) -> Frame:
+def chain(number: int, charge: float | None = 0.0, spin: float | None = None) -> Frame:
     """Three atoms in a line: equivariant features of the middle one vanish."""
     steps = 2.2 * covalent_radii[number] * np.array([[-1.0], [0.0], [1.0]])
-    return _frame([number] * 3, steps * np.array([[0.6, 0.0, 0.8]]), np.zeros((3, 3)), _MOLECULE, charge)
+    return _frame(
+        [number] * 3, steps * np.array([[0.6, 0.0, 0.8]]), np.zeros((3, 3)), _MOLECULE, charge, spin
+    )
 
 
-def far_atoms(elements: Sequence[int], cutoff: float, charge: float | None = 0.0) -> Frame:
+def far_atoms(
+    elements: Sequence[int], cutoff: float, charge: float | None = 0.0, spin: float | None = None
+) -> Frame:
     """Two atoms that do not see each other."""
     positions = np.array([[0.0, 0.0, 0.0], [1.3 * cutoff, 0.9 * cutoff, -0.7 * cutoff]])
-    return _frame([elements[0], elements[-1]], positions, np.zeros((3, 3)), _MOLECULE, charge)
+    return _frame([elements[0], elements[-1]], positions, np.zeros((3, 3)), _MOLECULE, charge, spin)
 
 
 def random_vectors(num_atoms: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -84,6 +97,7 @@ def _frame(
     cell: np.ndarray,
     pbc: tuple[bool, bool, bool],
     charge: float | None,
+    spin: float | None,
 ) -> Frame:
     return Frame(
         numbers=np.array(numbers, dtype=np.int64),
@@ -91,6 +105,7 @@ def _frame(
         cell=np.array(cell, dtype=np.float64),
         pbc=np.array(pbc),
         charge=charge,
+        spin=spin,
         vectors=random_vectors(len(numbers)),
         source="built for the contract",
     )

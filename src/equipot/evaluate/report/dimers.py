@@ -16,7 +16,7 @@ from equipot.evaluate.report.material import Material
 from equipot.evaluate.report.page import Drawing
 from equipot.evaluate.report.style import color, styled
 from equipot.potential import Potential
-from equipot.testing.evaluation import declared_charge
+from equipot.testing.evaluation import State, usual_state
 
 SHORTEST, POINTS = 0.15, 120  # Å; up to the cutoff
 MOST_PAIRS = 5
@@ -94,9 +94,9 @@ def _verdict(found: list[Dimer]) -> str:
 
 
 def _dimer(potential: Potential, a: int, b: int, distance: np.ndarray) -> Dimer:
-    charge = declared_charge(potential)
-    alone = _energies(potential, [_along_z([z], [0.0], charge) for z in (a, b)]).sum()
-    frames = [_along_z([a, b], [0.0, float(r)], charge) for r in distance]
+    state = usual_state(potential)
+    alone = _energies(potential, [_along_z([z], [0.0], state) for z in (a, b)]).sum()
+    frames = [_along_z([a, b], [0.0, float(r)], state) for r in distance]
     batch = batch_of(frames, potential.elements, potential.cutoff)
     return Dimer(
         kind=pair_name(a, b),
@@ -107,13 +107,13 @@ def _dimer(potential: Potential, a: int, b: int, distance: np.ndarray) -> Dimer:
     )
 
 
-def _along_z(numbers: list[int], heights: list[float], charge: float) -> Frame:
+def _along_z(numbers: list[int], heights: list[float], state: State) -> Frame:
     return Frame(
         numbers=np.array(numbers),
         positions=np.array([[0.0, 0.0, z] for z in heights]),
         cell=np.zeros((3, 3)),
         pbc=np.zeros(3, dtype=bool),
-        charge=charge,
+        **state,
         source="two atoms",
     )
 
