@@ -50,10 +50,25 @@ TARGETS: dict[str, dict[str, Any]] = {
 }
 
 
-@cache
-def small(architecture: str, targets: str, dtype: torch.dtype) -> Potential:
-    """A model of eight channels."""
+BASES = {
+    kind.model_fields["name"].default: [
+        b for b in get_args(kind.model_fields["basis"].annotation) if b != "auto"
+    ]
+    for kind in ARCHITECTURES
+    if "basis" in kind.model_fields
+}
+
+
+def configuration(architecture: str, targets: str, basis: str = "auto") -> PotentialConfig:
+    """Of a model of eight channels."""
     kind = next(k for k in ARCHITECTURES if k.model_fields["name"].default == architecture)
     sizes = {key: value for key, value in SMALL.items() if key in kind.model_fields}
-    values = {"model": {"name": architecture, **sizes}, "targets": TARGETS[targets]}
-    return random_potential(parse(PotentialConfig, values, "contract"), ELEMENTS, dtype=dtype)
+    chosen = {"basis": basis} if architecture in BASES else {}
+    values = {"model": {"name": architecture, **sizes, **chosen}, "targets": TARGETS[targets]}
+    return parse(PotentialConfig, values, "contract")
+
+
+@cache
+def small(architecture: str, targets: str, dtype: torch.dtype, basis: str = "auto") -> Potential:
+    """A model of eight channels with random weights."""
+    return random_potential(configuration(architecture, targets, basis), ELEMENTS, dtype=dtype)
