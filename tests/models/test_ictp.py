@@ -15,7 +15,7 @@ from equipot.statistics import Statistics
 from equipot.tensor import tables
 from equipot.tensor.features import in_spherical
 from equipot.tensor.irreps import SCALAR, VECTOR, Irrep
-from equipot.tensor.symmetric import product_paths
+from equipot.tensor.paths import product_paths
 from equipot.testing import crystal, molecule
 from models.edges import edges
 from models.test_mace import TOLERANCE, basis_functions, network

@@ -7,12 +7,11 @@ import pytest
 
 from equipot.tensor import symmetric
 from equipot.tensor.irreps import Irrep, products
+from equipot.tensor.paths import num_independent, product_paths
 from equipot.tensor.symmetric import (
     independent_paths,
-    num_independent,
     orthonormal_mixing,
     polynomials,
-    product_paths,
     symmetric_tensors,
 )
 

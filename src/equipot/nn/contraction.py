@@ -11,7 +11,8 @@ from equipot.nn.product_paths import PathWeights, ProductSums, highest_degree
 from equipot.tensor.basis import get_basis
 from equipot.tensor.features import Features, concatenate_components, from_spherical, in_spherical
 from equipot.tensor.irreps import Irrep, Irreps
-from equipot.tensor.symmetric import independent_paths, product_paths
+from equipot.tensor.paths import product_paths
+from equipot.tensor.symmetric import independent_paths
 from equipot.tensor.tables import constant
 
 PathChoice = Literal["ordered", "independent"]
@@ -91,7 +92,9 @@ def contract(
             sum_ = (sum_.unflatten(1, (-1, a.shape[1])) * a[:, None]).sum(2)
         if w.shape[1] == 0:
             continue
-        table = constant("symmetric_tensors", l_max, n, out.l, like=a)  # [paths, dim, components, …, components]
+        table = constant(
+            "symmetric_tensors", l_max, n, out.l, like=a
+        )  # [paths, dim, components, …, components]
         matrix = table.movedim(-1, 1).flatten(0, 1).flatten(1).T
         here = matrix @ (w[:, :, None] * a[:, None]).flatten(1, 2)
         sum_ = here if sum_ is None else sum_ + here

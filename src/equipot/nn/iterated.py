@@ -12,7 +12,7 @@ from equipot.nn.product_paths import PathWeights, ProductSums, highest_degree
 from equipot.nn.species import SpeciesLinear
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irrep, Irreps
-from equipot.tensor.symmetric import product_paths
+from equipot.tensor.paths import product_paths
 
 
 class IteratedProduct(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from equipot.tensor.basis import get_basis
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irrep, Irreps
-from equipot.tensor.symmetric import ProductPath
+from equipot.tensor.paths import ProductPath
 
 
 class PathWeights(nn.Module):
