@@ -3,7 +3,14 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from equipot.tensor import tables
-from equipot.tensor.basis import Cartesian, Spherical, directions, get_basis
+from equipot.tensor.basis import (
+    Cartesian,
+    Spherical,
+    directions,
+    get_basis,
+    solid_harmonics,
+    spherical_harmonics,
+)
 from tensor.cartesian import unit_tensor
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -105,6 +112,16 @@ def test_harmonics_do_not_depend_on_the_length():
         found = Spherical().packed_harmonics(scale * r, range(5))
         torch.testing.assert_close(found, Spherical().packed_harmonics(r, range(5)), rtol=0, atol=1e-12)
     torch.testing.assert_close(directions(r).norm(dim=-1), torch.ones(5))
+
+
+def test_solid_harmonics_grow_with_the_length_and_are_smooth_at_zero():
+    r = torch.randn(5, 3)
+    length = r.norm(dim=-1, keepdim=True)
+    pairs = zip(solid_harmonics(r, 4), spherical_harmonics(r, 4), strict=True)
+    for l, (solid, surface) in enumerate(pairs):
+        torch.testing.assert_close(solid, length**l * surface, rtol=1e-12, atol=1e-12)
+    slopes = torch.autograd.functional.jacobian(lambda v: solid_harmonics(v, 2)[1], torch.zeros(3))
+    torch.testing.assert_close(slopes, 3**0.5 * torch.eye(3))
 
 
 def test_derivatives_of_the_harmonics():

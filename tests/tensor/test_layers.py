@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from equipot.tensor.activation import normalized_silu, normalized_tanh
+from equipot.tensor.activation import normalized_sigmoid, normalized_silu, normalized_tanh
 from equipot.tensor.basis import Cartesian, Spherical
 from equipot.tensor.features import Features
 from equipot.tensor.gate import Gate
@@ -83,7 +83,7 @@ def test_linear_keeps_the_mean_square():
 def test_activations_keep_the_mean_square():
     z = torch.linspace(-12, 12, 100001)
     weight = torch.exp(-z * z / 2)
-    for activation in (normalized_silu, normalized_tanh):
+    for activation in (normalized_silu, normalized_tanh, normalized_sigmoid):
         mean = (activation(z).square() * weight).sum() / weight.sum()
         assert mean.item() == pytest.approx(1, abs=1e-12)
 
@@ -97,6 +97,15 @@ def test_gate_takes_its_gates_behind_the_scalars():
     torch.testing.assert_close(out["0e"], s[..., :2])
     torch.testing.assert_close(out["1o"], s[..., 2:5] * features["1o"])
     torch.testing.assert_close(out["2e"], s[..., 5:] * features["2e"])
+
+
+def test_gates_may_be_sigmoids():
+    gate = Gate(Irreps.parse("2x0e + 3x1o + 1x2e"), gates="sigmoid")
+    features = random_features(gate.irreps_in)
+    out, gates = gate(features), normalized_sigmoid(features["0e"])
+    torch.testing.assert_close(out["0e"], normalized_silu(features["0e"])[..., :2])
+    torch.testing.assert_close(out["1o"], gates[..., 2:5] * features["1o"])
+    torch.testing.assert_close(out["2e"], gates[..., 5:] * features["2e"])
 
 
 def test_gate_of_vectors_alone_and_of_pseudoscalars_alone():
