@@ -11,6 +11,7 @@ import typer
 
 from equipot.cli.keys import comments, described, schema
 from equipot.cli.main import app
+from equipot.comparison.config import CompareConfig
 from equipot.data.keys import CANDIDATES
 from equipot.engines.settings import Dynamics
 from equipot.potential.targets import TargetsConfig
@@ -40,6 +41,15 @@ def configuration() -> str:
         _row(f"`{name}`", f"`{field.default}`", remarks.get(name, ""))
         for name, field in Dynamics.model_fields.items()
     ]
+    lines += [
+        "",
+        "## Keys of a comparison",
+        "",
+        "The YAML file of `equipot compare`. Any of them as key=value too.",
+    ]
+    lines += ["", "| key | meaning |", "|---|---|"]
+    remarks = comments(CompareConfig)
+    lines += [_row(f"`{name}`", remarks[name]) for name in CompareConfig.model_fields]
     return "\n".join(lines) + "\n"
 
 

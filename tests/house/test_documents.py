@@ -11,6 +11,7 @@ import yaml
 
 import equipot
 from equipot.cli.main import app
+from equipot.comparison.request import request
 from equipot.config import parse
 from equipot.train.config import RunConfig
 
@@ -34,7 +35,9 @@ def blocks(language: str) -> list:
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_configurations_are_valid(text):
     values = yaml.safe_load(text)
-    if "data" in values:
+    if "models" in values:
+        assert request(values).jobs()
+    elif "data" in values:
         parse(RunConfig, values, "document")
 
 

@@ -51,16 +51,21 @@ def _labelled(models: Any) -> Any:
     return models
 
 
+Data = Annotated[DataConfig, BeforeValidator(_with_test)]
+Models = Annotated[dict[str, dict[str, Any]], BeforeValidator(_labelled)]
+ALL: dict[str, dict[str, Any]] = _labelled("all")
+
+
 class CompareConfig(Config):
     """Architectures on the same frames, with the same budget for every run, with several seeds each."""
 
-    data: Annotated[DataConfig, BeforeValidator(_with_test)]
-    models: Annotated[dict[str, dict[str, Any]], BeforeValidator(_labelled)] = _labelled(
-        "all"
-    )  # label -> hyper-parameters; `name` where the label is no architecture; `train` for a recipe of its own
+    data: Data  # as in a run; 10 % of the frames are set aside where no test set is named
+    models: Models = (
+        ALL  # label -> its hyper-parameters, with `name` where the label is none, and its own `train`
+    )
     model: dict[str, Any] = {}  # hyper-parameters that all of them get, such as cutoff
-    targets: TargetsConfig = TargetsConfig()
-    terms: TermsConfig = TermsConfig()
+    targets: TargetsConfig = TargetsConfig()  # as in a run
+    terms: TermsConfig = TermsConfig()  # as in a run
     train: TrainConfig = TrainConfig()  # the recipe, with the budget of a run: budget, steps or epochs
     seeds: PositiveInt | tuple[int, ...] = 3  # how many, counted from train.seed; or a list of them
 
