@@ -12,8 +12,7 @@ from equipot.config import parse
 from equipot.data.collate import batch_of
 from equipot.models import AllegroConfig, build_model
 from equipot.models.allegro import tensor_irreps
-from equipot.potential import Potential, PotentialConfig
-from equipot.potential.pair_energies import pair_energies
+from equipot.potential import Potential, PotentialConfig, pair_energies
 from equipot.statistics import Statistics
 from equipot.tensor.features import in_spherical
 from equipot.tensor.irreps import SCALAR, Irrep, Irreps
@@ -369,6 +368,8 @@ def test_energies_of_pairs_need_pairs():
     silent = {"model": {"name": "allegro", **TINY}, "targets": {"energy": None, "dipole": {}}}
     with pytest.raises(ValueError, match="predicts dipole, and no energy"):
         pair_energies(Potential(parse(PotentialConfig, silent, "test"), STATISTICS), batch)
+    with pytest.raises(ValueError, match="depends on charge of the whole system"):
+        pair_energies(small("published", conditions=["charge"]), batch)
 
 
 @pytest.mark.parametrize("number", ELEMENTS)

@@ -1,7 +1,8 @@
 """From features to physics: energies and their derivatives, heads, reference energies."""
 
+from equipot.potential.pair_energies import pair_energies
 from equipot.potential.potential import Potential, PotentialConfig
 from equipot.potential.targets import TargetsConfig
 from equipot.potential.terms import TermsConfig
 
-__all__ = ["Potential", "PotentialConfig", "TargetsConfig", "TermsConfig"]
+__all__ = ["Potential", "PotentialConfig", "TargetsConfig", "TermsConfig", "pair_energies"]

@@ -15,7 +15,8 @@ def pair_energies(potential: Potential, batch: AtomicBatch) -> Float[Tensor, " e
 
     What an atom has of itself (`Potential.constant_energies`, and σ times a trained shift) and the fixed terms are not
     in it. E_ij ≠ E_ji: the first is made of the neighborhood of i alone. Differentiable in the positions, which is
-    what heat fluxes and domain decomposition ask for. ValueError for a model without pairs, or without an energy.
+    what heat fluxes and domain decomposition ask for. ValueError for a model without pairs or without an energy, or one
+    whose energy depends on the charge or the multiplicity, which belong to no pair.
     """
     if not isinstance(potential.model, Allegro):
         name = potential.config.model.name
@@ -25,6 +26,12 @@ def pair_energies(potential: Potential, batch: AtomicBatch) -> Float[Tensor, " e
     if "energy" not in potential.heads:
         raise ValueError(
             f"energies of pairs: this model predicts {', '.join(potential.targets)}, and no energy."
+        )
+    if potential.conditions is not None:
+        names = " and ".join(potential.config.model.conditions)
+        raise ValueError(
+            f"the energy of this model depends on {names} of the whole system and is no sum over pairs. "
+            "Train without model.conditions."
         )
     readout = potential.heads["energy"]
     assert isinstance(readout, LinearReadout)
