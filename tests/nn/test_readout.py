@@ -32,7 +32,7 @@ def test_dense(features):
     torch.testing.assert_close(readout(features), expected[:, 0], rtol=0, atol=1e-14)
 
 
-def test_dense_of_another_width(features):
+def test_dense_of_another_width():
     shapes = [tuple(p.shape) for p in DenseReadout(6, hidden=6).parameters()]
     assert shapes == [(6, 6), (6,), (1, 6), (1,)]
 

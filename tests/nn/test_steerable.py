@@ -83,7 +83,7 @@ def test_initial_weights_are_those_of_a_dense_layer():
     irreps = Irreps.parse("20x0e + 20x1o")
     linear = SteerableLinear(irreps, NATURAL[:2], Irreps.parse("400x0e + 400x1o"))
     bound = 1 / sqrt(40)  # 0e from 0e·0 and 1o·1; 1o from 0e·1 and 1o·0
-    for weight in [*linear.weights.values(), linear.bias]:
+    for weight in (parameter.detach() for parameter in linear.parameters()):
         assert 0.98 * bound < float(weight.abs().max()) <= bound
         assert float(weight.std()) == pytest.approx(bound / sqrt(3), rel=0.1)
 
