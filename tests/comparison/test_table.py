@@ -113,6 +113,18 @@ def test_what_is_said():
     assert "chance" in " ".join(sentences(table(row("a", [0.01], 9.0), row("b", [0.02], 3.0))))
 
 
+def test_runs_that_took_longer_than_their_budget_are_named():
+    rows = (row("a", [0.01], 9.0), row("b", [0.02], 3.0))  # 100 s each
+    for budget, late in ((70.0, True), (90.0, False), (None, False)):
+        found = ModelTable.of(rows, WHERE, {"train": {"budget": budget}})
+        assert ("Longer than the budget: a 1.4 times, b 1.4 times" in " ".join(sentences(found))) == late
+
+
+def test_a_notebook_shows_names_and_errors():
+    found = table(row("a", [0.010, 0.012], 90.0), row("d", [], 0.0))
+    assert repr(found) == str(found) == "ModelTable(forces MAE, eV/Å: a 0.011, d failed)"
+
+
 def test_numbers_have_their_scatter_and_their_unit():
     assert shown(Spread(mean=0.0213, deviation=0.00041, count=3), Readable(1e3, "meV/Å")) == "21.3 ± 0.41"
     assert shown(Spread(mean=0.0213), Readable(1e3, "meV/Å")) == "21.3"

@@ -169,6 +169,16 @@ class ModelTable(Config):
             raise ValueError(f"{path}: no such file. It is written when a comparison has ended.")
         return parse(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
 
+    def __repr__(self) -> str:
+        """What a notebook shows: names and errors."""
+        known = [(r.label, r.scores[self.target]) for r in self.rows if self.target in r.scores]
+        unit = f"{known[0][1].unit}: " if known else ""
+        errors = ", ".join(f"{label} {score.mae.mean:.3g}" for label, score in known)
+        lost = "".join(f", {r.label} failed" for r in self.rows if not r.finished)
+        return f"ModelTable({self.target} MAE, {unit}{errors}{lost})"
+
+    __str__ = __repr__
+
     def __getitem__(self, label: str) -> Row:
         """The row of an architecture."""
         return next(row for row in self.rows if row.label == label)

@@ -7,6 +7,7 @@ from equipot.comparison.table import ModelTable, Row, Spread
 from equipot.evaluate.readable import number, of_errors
 
 CLEAR = 2.0  # standard errors of a difference between means
+LATE = 1.25  # times the budget
 
 
 def sentences(table: ModelTable) -> list[str]:
@@ -14,7 +15,7 @@ def sentences(table: ModelTable) -> list[str]:
     known = [row for row in table.rows if table.target in row.scores]
     if not known:
         return ["No run has worked."]
-    return [*_accuracy(table, known), *_speed(known), *_front(known), *_failures(table)]
+    return [*_accuracy(table, known), *_speed(known), *_front(known), *_late(table, known), *_failures(table)]
 
 
 def clear(first: Spread, second: Spread) -> bool | None:
@@ -59,6 +60,21 @@ def _front(known: list[Row]) -> list[str]:
         return []
     return [
         f"Worth a choice between accuracy and speed: {', '.join(on)}. Behind in both: {', '.join(behind)}."
+    ]
+
+
+def _late(table: ModelTable, known: list[Row]) -> list[str]:
+    """Runs that took longer than the wall time which their steps were planned for."""
+    budget = (table.config.get("train") or {}).get("budget")
+    if not budget:
+        return []
+    taken = {row.label: row.seconds.mean / budget for row in known if row.seconds is not None}
+    late = [f"{label} {number(ratio, 2)} times" for label, ratio in taken.items() if ratio > LATE]
+    if not late:
+        return []
+    return [
+        f"Longer than the budget: {', '.join(late)}; the machine was busier than when steps were timed,"
+        " or validation takes its share."
     ]
 
 
