@@ -10,3 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def test_the_readme_shows_the_committed_results():
     found = subprocess.run([sys.executable, str(ROOT / "benchmarks" / "readme.py"), "--check"], check=False)
     assert found.returncode == 0, "run: python benchmarks/readme.py"
+
+
+def test_the_page_of_accuracies_shows_the_committed_results():
+    script = ROOT / "benchmarks" / "accuracy" / "page.py"
+    found = subprocess.run([sys.executable, str(script), "--check"], check=False)
+    assert found.returncode == 0, "run: python benchmarks/accuracy/page.py"

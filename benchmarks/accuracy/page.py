@@ -1,0 +1,77 @@
+"""The page of accuracies in the documentation, made from the committed result files.
+
+python benchmarks/accuracy/page.py           # rewrites docs/accuracy.md
+python benchmarks/accuracy/page.py --check   # says whether it is up to date
+"""
+
+import sys
+from pathlib import Path
+
+import ablation
+import records
+from learning_curves import FIGURE
+from molecule import RESULTS
+
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "accuracy.md"
+HEAD = """\
+<!-- written by benchmarks/accuracy/page.py; do not edit -->
+
+# Accuracy
+
+Errors on published sets, beside the published numbers. Published models were trained for hours on a GPU, ours for the
+time that the table says: no number from a small budget says what an architecture can reach. Every run has its own entry
+in `benchmarks/results/`, with command, machine, commit, seed, configuration and time.
+"""
+SETS = {
+    "three_bpa": (
+        "3BPA",
+        "A flexible molecule, trained at 300 K, tested at 300, 600 and 1200 K: transfer to what was not trained on. "
+        "`mixedT_even` says that the tests are every second frame of the published set of mixed temperatures instead "
+        "of the published test files: comparable in kind, not to the last digit.",
+    ),
+    "acac": (
+        "Acetylacetone",
+        "Trained at 300 K, tested at 300 and 600 K. `train_600K` says that the published training file of 600 K, which "
+        "was not trained on, stands in for the published test at 600 K.",
+    ),
+    "aspirin": (
+        "Aspirin, rMD17",
+        "950 training and 50 validation frames, tested on 900 others, which are none of the five official splits.",
+    ),
+}
+
+
+def page() -> str:
+    """The whole page, of the result files that are there."""
+    parts = [HEAD]
+    for name, (title, about) in SETS.items():
+        record = records.load(RESULTS / f"{name}.json")
+        lines = records.table(record)
+        if lines:
+            command = f"`python benchmarks/accuracy/{name}.py DATA`"
+            parts.append("\n".join([f"## {title}", "", f"{about} Made by {command}.", "", *lines, ""]))
+        if lines and name == "three_bpa" and FIGURE.exists():
+            parts.append(
+                f"![Errors against the number of training frames](figures/{FIGURE.name})\n\n"
+                "Learning curves, by `python benchmarks/accuracy/learning_curves.py DATA`, the same time each.\n"
+            )
+    arms = ablation.table(records.load(ablation.RESULT))
+    if arms:
+        about = (
+            "What the parts of the [training recipe](how-to/recipes.md) are worth, each arm in the same number of "
+            "steps as the base, or the same time for another batch: `python benchmarks/accuracy/ablation.py`."
+        )
+        parts.append("\n".join(["## The recipe, taken apart", "", about, *arms, ""]))
+    return "\n".join(parts)
+
+
+def main() -> int:
+    text = page()
+    if "--check" in sys.argv:
+        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text)
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
