@@ -1,15 +1,31 @@
 """Heads that read features of degree two and more where a backbone has them, and vectors where it has not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from equipot import testing
 from equipot.config import parse
 from equipot.data.collate import batch_of
-from equipot.potential import PotentialConfig
+from equipot.potential import PotentialConfig, TargetsConfig
+from equipot.potential.potential import _build_heads
+from equipot.properties import from_items
+from equipot.statistics import Statistics
 from equipot.tensor import tables
 from equipot.tensor.features import Features
-from equipot.testing import chain, crystal, molecule, one_atom, predict, random_potential
+from equipot.tensor.irreps import Irreps
+from equipot.testing import (
+    chain,
+    crystal,
+    molecule,
+    one_atom,
+    predict,
+    random_potential,
+    representation,
+    transformed,
+)
+from tensor.cartesian import random_orthogonal
 
 ELEMENTS = (1, 6, 8)
 MOLECULE = molecule(ELEMENTS)
@@ -143,6 +159,43 @@ def test_a_gated_readout_answers_to_scalars_and_a_linear_one_does_not():
         doubled = Features(features.irreps, (features.blocks[0], *(2 * b for b in features.blocks[1:])))
         linear = model.heads["t"](doubled, batch) - 2 * model.heads["t"](features, batch)
         assert bool(linear.abs().max() < 1e-13) != answers
+
+
+TENSORS = {
+    **{f"order{m}": {"order": m, "per": "atom", "rank": 2} for m in range(5)},
+    "symmetric": {"order": 3, "symmetric": True, "per": "atom", "rank": 2},
+    "irreps": {"irreps": "2x0e + 0o + 2x1o + 1e + 2e + 2o + 3o", "per": "atom", "rank": 2},
+    "linear": {"irreps": "1e + 2e + 2o", "per": "atom", "rank": 2, "readout": "linear"},
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("det", [1, -1])
+@pytest.mark.parametrize(
+    "text",
+    ["6x0e + 5x1o", "6x0e + 5x1o + 4x2e + 3x3o", "6x0e + 2x0o + 5x1o + 4x1e + 3x2e + 2x2o + 2x3o + 2x4e"],
+)
+def test_heads_turn_and_mirror_with_their_features(rng, text, det):
+    """Of features as large as those of a trained model, which random backbones do not make."""
+    irreps, matrix = Irreps.parse(text), torch.from_numpy(random_orthogonal(rng, det))
+    targets = parse(
+        TargetsConfig, {"charges": {}, "dipole": {}, "polarizability": {}, "tensors": TENSORS}, "test"
+    )
+    statistics = Statistics(elements=ELEMENTS, mean_neighbors=1.0, reference_energies=(0.0,) * 3)
+    heads = _build_heads(targets, irreps, statistics)
+    moved_frame = replace(MOLECULE, positions=MOLECULE.positions @ matrix.numpy().T)
+    features = Features(irreps, tuple(torch.randn(6, i.dim, n, dtype=torch.float64) for n, i in irreps))
+    pairs = zip(irreps.labels, features.blocks, strict=True)
+    moved_features = Features(irreps, tuple(representation(i, matrix) @ b for i, b in pairs))
+    outputs = []
+    for f, frame in ((features, MOLECULE), (moved_features, moved_frame)):
+        batch = batch_of([frame], ELEMENTS, 3.0)
+        outputs.append(from_items({name: head.double()(f, batch) for name, head in heads.items()}))
+    expected = dict(transformed(outputs[0], targets, matrix).items())
+    for name, found in outputs[1].items():
+        size = float(found.abs().max())
+        torch.testing.assert_close(found, expected[name], rtol=0, atol=1e-12 * size)
+        assert size > 1e-7, name  # products of four vectors are small
 
 
 @pytest.mark.parametrize(
