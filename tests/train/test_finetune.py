@@ -1,13 +1,17 @@
 """Training from a model file: what is taken over, what is new, what stays, what is forgotten, and what is refused."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
@@ -81,7 +85,7 @@ def starting(world: World, **more) -> dict:
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
-    return dict(load(path)[0].named_parameters())
+    return {name: p.detach() for name, p in load(path)[0].named_parameters()}
 
 
 def test_training_starts_from_the_errors_of_the_parent(world, tmp_path):
@@ -535,3 +539,36 @@ def test_frames_without_a_trained_label_are_left_out(world, tmp_path):
         say=said.append,
     )
     assert any(line.startswith("4 training frames have no label") for line in said)
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_frozen_parts_and_heads_without_labels(tmp_path):
+    """A weight that no label reaches would be waited for forever."""
+    write(tmp_path / "water.xyz", molecules(16), format="extxyz")
+    targets = {"dipole": {}, "total_charge": 0}
+    parent = parent_of("painn", tmp_path / "water.xyz", tmp_path / "parent", targets)
+    values = {
+        "data": {"train": str(tmp_path / "water.xyz"), "valid": 4},
+        "train": SHORT,
+        "targets": {"energy": {}},
+        "start": {"model": str(parent.model), "freeze": ["model.messages.0"]},
+    }
+    alone = api.train(values, tmp_path / "one")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "equipot",
+    ]
+    command += ["train", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "two"), "--quiet"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = weights(alone.model), weights(tmp_path / "two" / "model.equipot")
+    # sums are taken in another order: 1e-16 times the steps, amplified by the optimizer's division
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-9
