@@ -10,7 +10,7 @@ atoms however many edges they are sent along, and the matrices that ã makes of 
 parameters, are made once for all layers.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from math import isqrt, sqrt
@@ -129,7 +129,7 @@ class SteerableLinear(nn.Module):
 
     def forward(self, features: Features, matrices: SteeringMatrices) -> Features:
         """W_ã h, by the matrices of ã."""
-        return self.steer(self.mix(features), matrices)
+        return self._collect(self._term(block, features[block.source], matrices) for block in self.blocks)
 
     def mix(self, features: Features, start: int = 0) -> Mixed:
         """The part before ã: h W_p. `start` is the first channel where `features` are a part of all inputs."""
@@ -142,20 +142,30 @@ class SteerableLinear(nn.Module):
 
     def steer(self, mixed: Mixed, matrices: SteeringMatrices) -> Features:
         """The part after the weights: ⊗ ã, the sum over paths, the bias."""
-        sums: dict[Irrep, Tensor] = {}
-        for block, z in zip(self.blocks, mixed, strict=True):
-            if z is None:
-                continue
-            before = sums.get(block.target)
-            if block.source == block.target == SCALAR:  # the first into its target, and ã_0 = 1
-                sums[SCALAR] = z
-            elif before is None:
-                sums[block.target] = torch.bmm(matrices[block], z)
-            else:
-                sums[block.target] = torch.baddbmm(before, matrices[block], z)
-        if SCALAR in sums:
-            sums[SCALAR] = sums[SCALAR] + self.bias
-        return Features(self.irreps_out, tuple(sums[irrep] for irrep in self.irreps_out.labels))
+        pairs = zip(self.blocks, mixed, strict=True)
+        return self._collect(None if z is None else _steered(block, z, matrices) for block, z in pairs)
+
+    def _collect(self, terms: Iterable[Tensor | None]) -> Features:
+        """Sums over the blocks of a target, and the bias."""
+        parts: dict[Irrep, list[Tensor]] = {irrep: [] for irrep in self.irreps_out.labels}
+        for block, term in zip(self.blocks, terms, strict=True):
+            if term is not None:
+                parts[block.target].append(term)
+        if SCALAR in parts:
+            parts[SCALAR].append(self.bias)
+        return Features(self.irreps_out, tuple(reduce(torch.add, terms) for terms in parts.values()))
+
+    def _term(
+        self, block: Block, x: Float[Tensor, "rows dim channels"], matrices: SteeringMatrices
+    ) -> Float[Tensor, "rows dim3 outputs"]:
+        """One block of W_ã h; ã comes before the weights where it leaves fewer components to multiply."""
+        weight = self.weights[self._name(block)]
+        if block.target.l >= block.source.l:
+            return _steered(block, self._mix(x, weight, 0), matrices)
+        num_paths = len(block.through)
+        paths = matrices[block].unflatten(2, (-1, num_paths)).transpose(2, 3).flatten(1, 2)
+        turned = _product(paths, x).unflatten(1, (-1, num_paths)).flatten(2)
+        return turned @ weight.transpose(0, 1).flatten(0, 1)
 
     def _mix(
         self, x: Float[Tensor, "rows dim channels"], weight: Float[Tensor, "inputs paths outputs"], start: int
@@ -179,3 +189,21 @@ class SteerableLinear(nn.Module):
     def _fan_in(self, target: Irrep) -> int:
         into = [block for block in self.blocks if block.target == target]
         return sum(self.irreps_in.channels(block.source) * len(block.through) for block in into)
+
+
+def _steered(
+    block: Block, z: Float[Tensor, "rows dims channels"], matrices: SteeringMatrices
+) -> Float[Tensor, "rows dim channels"]:
+    """What is mixed, ⊗ ã; from scalars to scalars ã_0 = 1."""
+    return z if block.source == block.target == SCALAR else _product(matrices[block], z)
+
+
+def _product(
+    matrix: Float[Tensor, "rows dim dims"], z: Float[Tensor, "rows dims channels"]
+) -> Float[Tensor, "rows dim channels"]:
+    """The matrix product, row by row. From and to a single component it takes half the time without `bmm`."""
+    if matrix.shape[2] == 1:
+        return matrix * z
+    if matrix.shape[1] == 1:
+        return (matrix.transpose(1, 2) * z).sum(1, keepdim=True)
+    return torch.bmm(matrix, z)
