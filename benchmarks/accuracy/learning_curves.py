@@ -15,6 +15,7 @@ from statistics import mean, stdev
 import matplotlib as mpl
 import records
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 from molecule import RESULTS, parser, series, sweep
 from three_bpa import PUBLISHED, three_bpa
 
@@ -65,6 +66,8 @@ def draw(record: records.Record, arguments: argparse.Namespace, path: Path) -> N
         )
         panel.set_xticks(arguments.train, labels=map(str, arguments.train))
         panel.minorticks_off()
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         panel.grid(alpha=0.3)
     figure.axes[0].legend(fontsize="small")
     length = f"{arguments.epochs} epochs" if arguments.epochs else arguments.budget
