@@ -73,13 +73,18 @@ def impossible(frame: Frame) -> str | None:
     )
 
 
+def varying(frames: Sequence[Frame]) -> list[str]:
+    """Conditions of which more than one value occurs."""
+    return [name for name in CONDITION_WORDS if len({getattr(f, name) for f in frames} - {None}) > 1]
+
+
 def check_conditions(frames: Frames) -> Iterator[Finding]:
     """Row 13: states that positions alone do not tell apart, given for some frames, or impossible."""
-    varying = [n for n in CONDITION_WORDS if len({getattr(f, n) for f in frames.structures} - {None}) > 1]
+    differing = varying(frames.structures)
     for name, words in CONDITION_WORDS.items():
         counts = Counter(getattr(f, name) for f in frames.structures)
         missing = counts.pop(None, 0)
-        if name in varying:
+        if name in differing:
             yield Finding(
                 level="warning",
                 row=13,
@@ -87,7 +92,7 @@ def check_conditions(frames: Frames) -> Iterator[Finding]:
                 where=frames.path,
                 evidence=", ".join(f"{value:g} in {counts[value]} frames" for value in sorted(counts))
                 + ". Energies of positions alone cannot tell them apart",
-                fix=f"model.conditions=[{', '.join(varying)}]",
+                fix=f"model.conditions=[{', '.join(differing)}]",
             )
         if missing and counts:
             first = next(f.index for f in frames.structures if getattr(f, name) is None)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from equipot.data import checks, structure_checks
-from equipot.data.conditions import check_conditions
+from equipot.data.conditions import check_conditions, varying
 from equipot.data.findings import Finding
 from equipot.data.frame import Frame
 from equipot.data.labels import CANDIDATES, NO_LABEL
@@ -119,9 +119,14 @@ def _config(
         for name, value in finding.settings.items():
             data[name] = {**data.get(name, {}), **value} if isinstance(value, Mapping) else value
     targets, comments = _targets(frames, (*frames.labels, *data["keys"]))
+    model: dict[str, Any] = {"name": "painn", "cutoff": cutoff}
+    structures = frames.structures
+    conditions = [n for n in varying(structures) if all(getattr(f, n) is not None for f in structures)]
+    if conditions:
+        model["conditions"] = conditions
     sections = {
         "data": data,
-        "model": {"name": "painn", "cutoff": cutoff},
+        "model": model,
         "targets": targets,
         "train": {"preset": "standard", "seed": 1},
     }
