@@ -108,8 +108,10 @@ def test_what_is_said():
     assert "Most accurate forces: a, MAE 11.0 ± 1.4 meV/Å; then b, 12.0 ± 1.4 meV/Å." in said
     assert "within the scatter of the seeds" in said
     assert "Fastest: b, 30.0 µs per atom and step, 3.0 times as fast as a." in said
-    assert "between accuracy and speed: a, b. Behind in both: c." in said
+    assert "between accuracy and speed: a, b. Beaten in both by another: c." in said
     assert "Failed: d-seed1." in said
+    one = " ".join(sentences(table(row("a", [0.01], 3.0), row("b", [0.02], 9.0))))
+    assert "a is the best in both" in one
     assert "chance" in " ".join(sentences(table(row("a", [0.01], 9.0), row("b", [0.02], 3.0))))
 
 

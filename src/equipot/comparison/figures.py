@@ -20,15 +20,16 @@ Record = Mapping[str, Any]
 Axis = tuple[str, Callable[[Cost], tuple[float, float]]]  # title; value and where its bar ends
 
 
-def speed_axis(structures: int) -> Axis:
+def speed_axis(table: ModelTable, structures: int) -> Axis:
     """µs per atom and step: of the fastest repetition, and of the median."""
+    what = "energy and forces" if "energy" in table.targets() else "prediction"
 
     def value(cost: Cost) -> tuple[float, float]:
         speed = next(s for s in cost.inference if s.structures == structures)
         return speed.per_atom(), speed.per_atom(speed.timing.median)
 
     words = "one structure" if structures == 1 else f"{structures} structures at once"
-    return f"energy and forces, {words} / µs per atom", value
+    return f"{what}, {words} / µs per atom", value
 
 
 def memory_axis() -> Axis:

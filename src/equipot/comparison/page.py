@@ -78,14 +78,14 @@ def _pareto(table: ModelTable) -> Section | None:
     if not sizes or not table.target:
         return None
     many = sizes[-1]
-    made = [figures.pareto(table, table.target, figures.speed_axis(many), "pareto", wide=True)]
+    made = [figures.pareto(table, table.target, figures.speed_axis(table, many), "pareto", wide=True)]
     made += [
-        figures.pareto(table, t, figures.speed_axis(many), f"pareto-{t}")
+        figures.pareto(table, t, figures.speed_axis(table, many), f"pareto-{t}")
         for t in targets
         if t != table.target
     ]
     if many != 1:
-        made.append(figures.pareto(table, table.target, figures.speed_axis(1), "pareto-one"))
+        made.append(figures.pareto(table, table.target, figures.speed_axis(table, 1), "pareto-one"))
     made.append(figures.pareto(table, table.target, figures.memory_axis(), "pareto-memory"))
     return Section("pareto", "Accuracy against cost", [drawings(made)])
 

@@ -58,8 +58,10 @@ def _front(known: list[Row]) -> list[str]:
     behind = [row.label for row in known if not row.front and row.cost is not None]
     if not on or not behind:
         return []
+    if len(on) == 1:
+        return [f"{on[0]} is the best in both: no choice between accuracy and speed is to be made."]
     return [
-        f"Worth a choice between accuracy and speed: {', '.join(on)}. Behind in both: {', '.join(behind)}."
+        f"Worth a choice between accuracy and speed: {', '.join(on)}. Beaten in both by another: {', '.join(behind)}."
     ]
 
 
