@@ -38,7 +38,7 @@ class TrainConfig(Config):
     schedule: Literal["warmup-stay-cooldown", "plateau", "constant"] = "warmup-stay-cooldown"
     warmup: float | None = Field(
         default=None, ge=0, le=1
-    )  # fraction of the steps; none: 1 %, at least 100 of them
+    )  # fraction of the steps; none: 1 %, at least 100, or 2 % from a model file
     cooldown: float | None = Field(default=None, ge=0, le=1)  # fraction of the steps; none: the preset's
     plateau: PlateauConfig = PlateauConfig()
     loss: Literal["auto", "squared", "huber"] = "auto"
@@ -82,7 +82,7 @@ class OldDataConfig(Config):
     forgotten.
     """
 
-    data: Path
+    data: Path  # the file that it was trained on
     test: Path | None = None  # frames to measure on; none: the test part of the parent's split
     replay: bool = False  # train on old frames too, as many as there are new ones: less is forgotten
 
