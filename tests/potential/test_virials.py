@@ -103,10 +103,13 @@ def heat_flux_by_differences(model, frame, velocities, h: float = 1e-5) -> torch
     return torch.from_numpy(frame.positions).T @ (rates + work)
 
 
-@pytest.mark.parametrize("name", ["schnet", "painn", "nequip"])
-def test_the_heat_flux_of_a_strictly_local_model_is_the_sum_of_virials_times_velocities(name):
-    """One layer: the energy of an atom depends on its own edges alone."""
-    model, frame = potential(name, layers=1), molecule(ELEMENTS, 8)
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [("schnet", 1), ("painn", 1), ("nequip", 1), ("mace", 1), ("allegro", 2), ("allegro", 3)],
+)
+def test_the_heat_flux_of_a_strictly_local_model_is_the_sum_of_virials_times_velocities(name, layers):
+    """One layer, or Allegro of any depth: the energy of an atom depends on its own edges alone."""
+    model, frame = potential(name, layers), molecule(ELEMENTS, 8)
     velocities = np.random.default_rng(0).normal(size=frame.positions.shape)
     expected = heat_flux_by_differences(model, frame, velocities)
     virials = model(batch(frame), virials=True).virials

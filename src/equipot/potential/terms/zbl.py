@@ -1,4 +1,4 @@
-"""Repulsion of nuclei that come too close: universal, parameter-free, and gone where chemistry begins.
+"""Repulsion of nuclei that come too close: universal and without a parameter.
 
 J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in Solids, Pergamon 1985.
 
@@ -8,7 +8,8 @@ J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in So
     R    = min(sum of the covalent radii, cutoff of the model)
 
 k_e = e²/4πε₀; u is the polynomial envelope, whose value, slope and curvature vanish at R. Networks that have not
-seen two atoms on top of each other may let them merge; this never does, and leaves bonds at their lengths alone.
+seen two atoms on top of each other may let them merge; this never does. Single bonds at their lengths are beyond R,
+double and triple ones are not: the model learns to take off what they feel of it.
 """
 
 from collections.abc import Sequence
