@@ -27,6 +27,11 @@ def test_stress(potential, name):
     assert testing.stress_by_differences(potential, SYSTEMS[name]) < DIFFERENCES
 
 
+@pytest.mark.parametrize("name", ["bulk", "thin cell"])
+def test_virials_of_atoms_sum_to_the_stress(potential, name):
+    assert testing.virials_sum(potential, SYSTEMS[name]) < 1e-10
+
+
 def test_second_derivatives(potential, system):
     residuals = testing.second_derivatives(potential, SYSTEMS[system])
     assert residuals["asymmetry"] < 1e-10

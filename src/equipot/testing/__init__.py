@@ -14,6 +14,7 @@ from equipot.testing.derivatives import (
     hessian,
     second_derivatives,
     stress_by_differences,
+    virials_sum,
 )
 from equipot.testing.evaluation import as_frame, predict, usual_state
 from equipot.testing.locality import (
@@ -76,5 +77,6 @@ __all__ = [
     "transformed",
     "translation",
     "usual_state",
+    "virials_sum",
     "worst",
 ]

@@ -66,6 +66,19 @@ def stress_by_differences(potential: Potential, structure: Frame | Atoms, step: 
     return max(deviation(found, expected, smallest), deviation(stress, stress.transpose(1, 2), smallest))
 
 
+def virials_sum(potential: Potential, structure: Frame | Atoms) -> float:
+    """|Σ_i W_i + V σ| relative to the largest virial of an atom."""
+    frame = as_frame(structure)
+    found = predict(potential, frame)
+    if found.stress is None or found.virials is None:
+        raise ValueError(f"{frame.where}: stress needs three periodic directions.")
+    difference = found.virials.sum(0) + frame.volume() * found.stress[0]
+    value = float(difference.abs().max()) / max(
+        float(found.virials.abs().max()), FLOOR * scale(potential, "virials")
+    )
+    return value if math.isfinite(value) else math.inf
+
+
 def hessian(potential: Potential, structure: Frame | Atoms) -> Float[Tensor, "coordinates coordinates"]:
     """∂²E/∂r∂r of one structure by differentiating twice, eV/Å²."""
     systems = batch(potential, [as_frame(structure)])
