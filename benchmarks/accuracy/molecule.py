@@ -128,7 +128,7 @@ def run(chosen: MoleculeSet, values: dict[str, Any], folder: Path, assignments: 
         "errors": {name: errors(model.evaluate(frames)) for name, frames in chosen.tests.items()},
         "curve": [
             {"step": r["step"], "seconds": r["seconds"], **{n: v["rmse"] for n, v in r["valid"].items()}}
-            for r in log[:: -(-len(log) // 40)]
+            for r in log[:: len(log) // -40][::-1]  # at most 40, the last among them
         ],
         **made,
     }
