@@ -72,7 +72,7 @@ def aspirin(result: dict[str, Any]) -> list[str]:
     return [
         f"**rMD17 aspirin**, PaiNN as published, 950 + 50 frames (`{result['command']}`; {where(result)}): "
         f"forces {1e3 * test['forces']['mae']:.1f} meV/Å, energy {1e3 * test['energy']['mae']:.1f} meV after "
-        f"{result['epochs']:.0f} epochs, {result['training_seconds'] / 60:.0f} minutes on one thread of a busy CPU. "
+        f"{result['epochs']:.0f} epochs, {result['training_seconds'] / 60:.0f} minutes on one thread. "
         f"Published (MD17): {published['forces_mae_meV_per_A']} meV/Å, {published['energy_mae_meV']} meV.",
     ]
 
