@@ -54,11 +54,12 @@ def cost(name: str) -> list[str]:
         chosen = ", ".join(f"`{key}: {_text(value)}`" for key, value in kind.presets[size].items())
         lines.append(f"| {size} | {chosen} | {parameters(name, size=size):,} |")
     lines += ["", "| medium, but | parameters |", "|---|---|"]
-    medium = kind()
+    medium, unchanged = kind(), parameters(name)
     for key, change in CHANGES.items():
         if key in kind.model_fields:
             value = change(getattr(medium, key))
-            lines.append(f"| `{key}: {value}` | {parameters(name, **{key: value}):,} |")
+            count = parameters(name, **{key: value})
+            lines += [f"| `{key}: {value}` | {count:,} |"] * (count != unchanged)
     lines.append(f"| eight elements | {parameters(name, EIGHT):,} |")
     return [
         *lines,
