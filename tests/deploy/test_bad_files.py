@@ -144,7 +144,7 @@ def test_a_strange_format_version_is_refused(forge, version):
 
 def test_unknown_things_are_refused(forge):
     refused(forge(lambda d: d.update(metric={})), "unknown key 'metric'", "Did you mean 'metrics'?")
-    refused(forge(lambda d: d["potential"]["model"].update(name="transformer")), "transformer", "painn")
+    refused(forge(lambda d: d["potential"]["model"].update(name="equiformer")), "equiformer", "painn")
     refused(forge(lambda d: d["potential"]["model"].update(chanels=3)), "chanels", "channels")
     refused(forge(lambda d: d.update(convention="another")), "convention", "another")
     refused(forge(lambda d: d["units"].update(energy="Ha")), "units", "Ha")
