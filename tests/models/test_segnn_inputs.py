@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import ase.units
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,13 @@ from equipot.batch import ATOMIC_VECTORS
 from equipot.config import parse
 from equipot.data.atomic_vectors import rotated
 from equipot.data.collate import batch_of
+from equipot.data.frame import Frame
 from equipot.deploy.fingerprints import check, fingerprint
+from equipot.engines.ase import Calculator
+from equipot.engines.neighborhood import Neighborhood
+from equipot.engines.replicas import replicated
+from equipot.engines.settings import Dynamics
+from equipot.evaluate.proofs import verify
 from equipot.potential import PotentialConfig
 from equipot.testing import crystal, far_atoms, molecule, predict, random_potential, thin_cell
 
@@ -124,3 +131,45 @@ def test_fingerprints_keep_the_inputs_that_are_read():
 def test_settings_without_meaning_are_refused(values, said):
     with pytest.raises(ValueError, match=said):
         parse(PotentialConfig, {"model": {"name": "segnn", **values}}, "test")
+
+
+def test_the_proofs_of_a_model_with_inputs():
+    """All of them but those that hold for functions of the positions alone."""
+    frame = molecule(ELEMENTS, 4, seed=2)
+    sheet = verify(potential("velocities", "magnetic_moments"), [frame])
+    assert [proof for proof in sheet if not proof.passed] == []
+    names = {proof.name for proof in sheet}
+    assert {"net force", "parity", "extensivity"} <= names
+    assert not {"net force and torque", "energy drift in NVE"} & names
+
+
+def test_a_calculator_reads_the_inputs_of_its_atoms():
+    """Positions unchanged, another moment or momentum: computed again."""
+    model = potential("magnetic_moments", "velocities")
+    frame = molecule(ELEMENTS)
+    atoms = frame.atoms()
+    del atoms.arrays["velocities"]
+    atoms.set_velocities(frame.vectors["velocities"] / ase.units.fs)
+    atoms.calc = Calculator(model)
+    first = atoms.get_potential_energy()
+    assert first == pytest.approx(model(batch_of([frame], ELEMENTS, CUTOFF)).energy.item(), rel=1e-12)
+    for name in ("magnetic_moments", "momenta"):
+        atoms.arrays[name] *= -1
+        expected = model(batch_of([Frame.from_atoms(atoms)], ELEMENTS, CUTOFF)).energy.item()
+        assert atoms.get_potential_energy() == pytest.approx(expected, rel=1e-12)
+        assert abs(expected - first) > 1e-3
+        first = expected
+    del atoms.arrays["magnetic_moments"]
+    with pytest.raises(ValueError, match="reads magnetic_moments"):
+        atoms.get_potential_energy()
+
+
+def test_replicas_keep_their_inputs():
+    atoms = molecule(ELEMENTS).atoms()
+    settings = Dynamics(temperature=300.0, time=0.01, replicas=2)
+    both = replicated(atoms, settings)
+    np.testing.assert_array_equal(
+        both.arrays["magnetic_moments"], np.tile(atoms.arrays["magnetic_moments"], (2, 1))
+    )
+    batch = Neighborhood(ELEMENTS, CUTOFF, 0.5, 2, ("magnetic_moments",)).batch(both)
+    np.testing.assert_array_equal(batch.magnetic_moments, both.arrays["magnetic_moments"])

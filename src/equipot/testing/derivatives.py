@@ -72,7 +72,10 @@ def virials_sum(potential: Potential, structure: Frame | Atoms) -> float:
     found = predict(potential, frame)
     if found.stress is None or found.virials is None:
         raise ValueError(f"{frame.where}: stress needs three periodic directions.")
-    difference = found.virials.sum(0) + frame.volume() * found.stress[0]
+    total = found.virials.sum(0)
+    if potential.inputs:  # which take up angular momentum: the antisymmetric part is theirs
+        total = (total + total.T) / 2
+    difference = total + frame.volume() * found.stress[0]
     value = float(difference.abs().max()) / max(
         float(found.virials.abs().max()), FLOOR * scale(potential, "virials")
     )
