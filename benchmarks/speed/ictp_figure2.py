@@ -117,7 +117,9 @@ def draw(points: list[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(2, 2, figsize=(7.5, 5.5), sharex="col", sharey="row", layout="constrained")
-    for row, (quantity, unit) in enumerate((("milliseconds", "CPU time, ms"), ("megabytes", "added memory, MB"))):
+    for row, (quantity, unit) in enumerate(
+        (("milliseconds", "CPU time, ms"), ("megabytes", "added memory, MB"))
+    ):
         for column, (name, label, fixed, value) in enumerate(
             (("l", "L, at order 3", "order", 3), ("order", "order ν, at L = 2", "l", 2))
         ):

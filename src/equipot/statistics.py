@@ -32,7 +32,9 @@ class Statistics(Config):
     )
     energy_scale: float = 1.0  # eV/Å: RMS force component, multiplies the per-atom model energy (length 1 Å)
     targets: dict[str, TargetStatistics] = {}
-    conditions: dict[str, tuple[float, ...]] = {}  # charges or multiplicities that occur, ascending, where read
+    conditions: dict[
+        str, tuple[float, ...]
+    ] = {}  # charges or multiplicities that occur, ascending, where read
     inputs: dict[str, float] = {}  # root mean square length of each covariant input of the atoms, in its unit
 
     @property

@@ -20,7 +20,9 @@ class ArchitectureConfig(Config):
 
     size: Size = "medium"
     cutoff: PositiveFloat = 5.0  # Å
-    conditions: tuple[Condition, ...] = ()  # what energies depend on beside positions: charge, spin, of every frame
+    conditions: tuple[
+        Condition, ...
+    ] = ()  # what energies depend on beside positions: charge, spin, of every frame
 
     @field_validator("conditions")
     @classmethod

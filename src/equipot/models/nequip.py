@@ -63,7 +63,12 @@ class Layer(nn.Module):
     """Convolution, self-connection and gate."""
 
     def __init__(
-        self, config: NequIPConfig, irreps_in: Irreps, wanted: Collection[Irrep], statistics: Statistics, first: bool
+        self,
+        config: NequIPConfig,
+        irreps_in: Irreps,
+        wanted: Collection[Irrep],
+        statistics: Statistics,
+        first: bool,
     ) -> None:
         super().__init__()
         basis, num_elements = config.tensor_basis, len(statistics.elements)
@@ -73,10 +78,14 @@ class Layer(nn.Module):
         self.gate = Gate(Irreps.uniform(config.channels, sorted(reached & set(wanted))))
         self.before = IrrepsLinear(irreps_in, irreps_in)
         self.density = DensityProjection(irreps_in, channels, config.l_max, self.gate.irreps_in.labels, basis)
-        self.radial = normalized_mlp(config.num_radial, *config.radial_hidden, self.density.num_paths * channels)
+        self.radial = normalized_mlp(
+            config.num_radial, *config.radial_hidden, self.density.num_paths * channels
+        )
         self.after = IrrepsLinear(self.density.irreps_out, self.gate.irreps_in)
         connected = config.self_connection == "all" or not first
-        self.self_connection = SpeciesLinear(irreps_in, self.gate.irreps_in, num_elements) if connected else None
+        self.self_connection = (
+            SpeciesLinear(irreps_in, self.gate.irreps_in, num_elements) if connected else None
+        )
         self.residual = config.residual and irreps_in == self.gate.irreps_out
         self.per_neighbor = 1 / sqrt(statistics.mean_neighbors)
 
@@ -106,7 +115,9 @@ class NequIP(nn.Module):
         self.radial = Bessel(config.num_radial, config.cutoff, trainable=config.trainable_radial)
         parities = (1, -1) if config.parity else (1,)
         hidden = {Irrep(l, p * (-1) ** l) for l in range(config.l_max + 1) for p in parities}
-        self.embedding = IrrepsLinear(Irreps(((self.num_elements, SCALAR),)), Irreps(((config.channels, SCALAR),)))
+        self.embedding = IrrepsLinear(
+            Irreps(((self.num_elements, SCALAR),)), Irreps(((config.channels, SCALAR),))
+        )
         irreps, layers = self.embedding.irreps_out, []
         for t in range(config.num_layers):
             last = t == config.num_layers - 1

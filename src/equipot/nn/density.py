@@ -35,7 +35,9 @@ class DensityProjection(nn.Module):
         super().__init__()
         inputs = (SCALAR,) if irreps_in is None else irreps_in.labels
         if irreps_in is not None and any(n != channels for n, _ in irreps_in):
-            raise ValueError(f"density projection: found '{irreps_in}'; expected {channels} channels of each irrep")
+            raise ValueError(
+                f"density projection: found '{irreps_in}'; expected {channels} channels of each irrep"
+            )
         edge = tuple(Irrep.natural(l) for l in range(l_max + 1))
         found = sorted(
             (c, n, m)

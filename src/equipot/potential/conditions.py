@@ -42,7 +42,9 @@ class Row(nn.Module):
         known = matches.any(-1, keepdim=True)
         return torch.where(known, matches.to(self.weight.dtype), torch.nan) @ self.weight
 
-    def _refuse_unseen(self, found: Float[Tensor, " systems"], matches: Bool[Tensor, "systems values"]) -> None:
+    def _refuse_unseen(
+        self, found: Float[Tensor, " systems"], matches: Bool[Tensor, "systems values"]
+    ) -> None:
         """In words where that costs nothing; a GPU would have to be waited for, and its energies become NaN instead."""
         if found.device.type != "cpu" or torch.compiler.is_compiling() or bool(matches.any(-1).all()):
             return
