@@ -71,10 +71,9 @@ class Potential(nn.Module):
         irreps = self.model.irreps
         self.conditions = Conditions(irreps, self.conditions_read) if config.model.conditions else None
         self.lift = Lift(irreps, config.model.cutoff) if _needs_vectors(config.targets, irreps) else None
-        heads = _build_heads(config.targets, self.lift.irreps if self.lift else irreps, statistics)
-        if config.targets.energy is not None:
-            heads = {"energy": self.model.energy_readout(), **heads}
-        self.heads = nn.ModuleDict(heads)
+        energy = {"energy": self.model.energy_readout()} if config.targets.energy is not None else {}
+        others = _build_heads(config.targets, self.lift.irreps if self.lift else irreps, statistics)
+        self.heads = nn.ModuleDict({**energy, **others})
         self.reference_energies = PerElement(statistics.reference_energies)
         self.terms = Terms(config.terms, statistics.elements, config.model.cutoff)
         if config.terms.any and config.targets.energy is None:
