@@ -6,10 +6,11 @@ import numpy as np
 from ase import Atoms
 
 from data.samples import waters, write
-from equipot.data.conditions import impossible
+from equipot.data.conditions import impossible, in_words
 from equipot.data.doctor import inspect
 from equipot.data.frame import Frame
 from equipot.data.splits import repeated
+from equipot.statistics import Statistics
 
 
 def said(tmp_path, frames: Sequence[Atoms]) -> dict[str, str]:
@@ -58,6 +59,17 @@ def test_a_multiplicity_that_the_electrons_do_not_allow(tmp_path):
         "H2O of total charge 0 has 10 electrons, which cannot have the multiplicity 2"
         in found["an impossible multiplicity"]
     )
+
+
+def test_what_a_model_reads_in_words():
+    known = Statistics(
+        elements=(1,),
+        mean_neighbors=1.0,
+        reference_energies=(0.0,),
+        conditions={"charge": (-1.0, 0.0), "spin": (1.0,)},
+    )
+    assert in_words(("charge", "spin"), known) == "total charge -1, 0; multiplicity 1"
+    assert in_words((), known) == ""
 
 
 def test_which_multiplicities_are_possible():

@@ -4,10 +4,10 @@ from typing import Any
 
 from ase.data import chemical_symbols
 
-from equipot.batch import CONDITION_WORDS
 from equipot.cli.options import AsJson, ModelFile
 from equipot.cli.screen import as_json, errors_table, out, say, show_drift
 from equipot.cli.verify import proof_table
+from equipot.data import conditions
 from equipot.data.references import in_words
 from equipot.deploy.model_file import read_document
 
@@ -24,10 +24,7 @@ def info(file: ModelFile, json_: AsJson = False) -> None:
         "architecture": f"{potential.model.name}, cutoff {potential.model.cutoff:g} Å, {document.precision}",
         "elements": ", ".join(chemical_symbols[z] for z in statistics.elements),
         "targets": ", ".join(potential.targets.names()),
-        "conditions": "; ".join(
-            f"{CONDITION_WORDS[name]} {', '.join(f'{v:g}' for v in statistics.conditions.get(name, ()))}"
-            for name in potential.model.conditions
-        ),
+        "conditions": conditions.in_words(potential.model.conditions, statistics),
         "reference energies": in_words(statistics),
         "fixed terms": ", ".join(potential.terms.names()),
         "started from": ", ".join(f"{a.name} ({a.identity[:12]}…)" for a in document.provenance.ancestors),

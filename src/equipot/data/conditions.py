@@ -7,6 +7,7 @@ from equipot.batch import CONDITION_WORDS, Condition
 from equipot.data.findings import Finding
 from equipot.data.frame import Frame
 from equipot.data.read import Frames
+from equipot.statistics import Statistics
 
 #: more values than this are no charges or multiplicities
 MOST_VALUES = 64
@@ -24,6 +25,12 @@ def occurring(frames: Sequence[Frame], names: Sequence[Condition]) -> dict[str, 
                 f" expected the {CONDITION_WORDS[name]} of whole systems. Name its entry by data.keys.{name}=NAME."
             )
     return found
+
+
+def in_words(names: Iterable[Condition], statistics: Statistics) -> str:
+    """What a model reads of a system, with the values that it knows; empty when it reads nothing."""
+    values = {n: ", ".join(f"{v:g}" for v in statistics.conditions.get(n, ())) for n in names}
+    return "; ".join(f"{CONDITION_WORDS[name]} {listing}" for name, listing in values.items())
 
 
 def refuse_without(frame: Frame, names: Iterable[str]) -> None:

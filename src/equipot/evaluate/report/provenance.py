@@ -4,6 +4,7 @@ import json
 
 import yaml
 
+from equipot.data import conditions
 from equipot.data.references import in_words
 from equipot.evaluate.readable import duration
 from equipot.evaluate.report.material import Material
@@ -22,6 +23,7 @@ def section(material: Material) -> Section:
         "split": ", ".join(f"{part} {count}" for part, count in origin.split.items()),
         "seeds": f"split {origin.split_seed}, training {origin.seed}",
         "model": f"{model.name}, {_parameters(material):,} parameters, {document.precision}, cutoff {model.cutoff:g} Å",
+        "conditions": conditions.in_words(model.conditions, document.statistics),
         "reference energies": in_words(document.statistics),
         "fixed terms": ", ".join(document.potential.terms.names()),
         "versions": ", ".join(f"{name} {version}" for name, version in origin.versions.items()),
