@@ -120,7 +120,8 @@ def test_the_architecture_comes_from_the_file_and_the_file_says_where_from(world
 
 
 def test_it_learns(world, tmp_path):
-    run = tuned(world, tmp_path / "run", train=SHORT | {"epochs": 12, "learning_rate": 2e-3})
+    """To 0.6 of its value with these steps: the bound leaves room for other first weights."""
+    run = tuned(world, tmp_path / "run", train=SHORT | {"epochs": 40, "learning_rate": 4e-3})
     rows = run.metrics["drift"]["new"]["rows"]
     assert rows["forces"]["after"]["rmse"] < 0.9 * rows["forces"]["before"]["rmse"]
 
