@@ -229,6 +229,8 @@ def test_a_cutoff_that_would_ask_for_all_images_is_refused(forge, build):
 def test_fingerprints_that_are_none_are_refused(forge):
     for change, words in (
         ({"positions": [[0, 0, 0]]}, "1 positions for 2 atoms"),
+        ({"vectors": {"velocities": [[0, 0, 0]]}}, "1 vectors 'velocities'; expected one per atom"),
+        ({"vectors": {"colors": [[0, 0, 0]] * 2}}, "2 vectors 'colors'"),
         ({"numbers": [1, 92]}, "elements"),
         ({"expected": {"energy": [0.0]}}, "expected ["),
         ({"pbc": [True] * 3}, "too thin"),

@@ -235,7 +235,10 @@ def _check_fingerprint(fingerprint: Fingerprint, elements: tuple[int, ...], wher
         )
     for name, vectors in fingerprint.vectors.items():
         if name not in ATOMIC_VECTORS or len(vectors) != len(fingerprint.numbers):
-            raise ValueError(f"{where}: found {len(vectors)} vectors {name[:40]!r}; expected one per atom.")
+            known = ", ".join(ATOMIC_VECTORS)
+            raise ValueError(
+                f"{where}: found {len(vectors)} vectors {name[:40]!r}; expected one per atom of {known}."
+            )
     if not set(fingerprint.numbers) <= set(elements):
         raise ValueError(f"{where}: its atoms are not all of the model's elements {elements}.")
     if not _finite(fingerprint.model_dump()):
