@@ -241,8 +241,10 @@ def test_any_correlation(correlation):
     model = build(correlation=correlation, num_layers=1)
     batch = batch_of([FRAMES["molecule"]], ELEMENTS, CUTOFF)
     values = []
+    last = model.layers[0].interaction.radial[-1]
+    once = last.factor
     for factor in range(correlation + 2):
-        model.layers[0].interaction.per_neighbor = factor / NEIGHBORS
+        last.factor = factor * once
         values.append(model(batch).scalars)
     differences = before = torch.stack(values)
     for _ in range(correlation + 1):

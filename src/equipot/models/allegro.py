@@ -138,7 +138,8 @@ class Layer(nn.Module):
         super().__init__()
         channels, basis = config.channels, config.tensor_basis
         natural = [Irrep.natural(l) for l in range(config.l_max + 1)]
-        self.weights = NormalizedLinear(num_scalars, len(natural) * channels)
+        per_neighbor = 1 / sqrt(statistics.mean_neighbors)
+        self.weights = NormalizedLinear(num_scalars, len(natural) * channels, per_neighbor)
         self.environment = DensityProjection(None, channels, config.l_max, natural, basis)
         self.product = PairProduct(
             Irreps.uniform(channels, irreps_in), self.environment.irreps_out, irreps_out, basis
@@ -159,7 +160,6 @@ class Layer(nn.Module):
             self.update: Tensor = nn.Parameter(torch.zeros(()))
         else:
             self.register_buffer("update", torch.zeros(()), persistent=False)
-        self.per_neighbor = 1 / sqrt(statistics.mean_neighbors)
 
     def forward(
         self,
@@ -170,7 +170,7 @@ class Layer(nn.Module):
         batch: AtomicBatch,
     ) -> tuple[Float[Tensor, "edges scalars_out"], Features]:
         """The scalars and tensors of the next layer."""
-        weights = self.per_neighbor * self.weights(x).unflatten(-1, (self.environment.num_paths, -1))
+        weights = self.weights(x).unflatten(-1, (self.environment.num_paths, -1))
         around = self.environment(None, harmonics, weights, batch)
         at_pairs = tuple(block.index_select(0, batch.receivers) for block in around.blocks)
         paths = self.product(v, Features(around.irreps, at_pairs))

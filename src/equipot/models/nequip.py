@@ -78,16 +78,14 @@ class Layer(nn.Module):
         self.gate = Gate(Irreps.uniform(config.channels, sorted(reached & set(wanted))))
         self.before = IrrepsLinear(irreps_in, irreps_in)
         self.density = DensityProjection(irreps_in, channels, config.l_max, self.gate.irreps_in.labels, basis)
-        self.radial = normalized_mlp(
-            config.num_radial, *config.radial_hidden, self.density.num_paths * channels
-        )
+        sizes = (config.num_radial, *config.radial_hidden, self.density.num_paths * channels)
+        self.radial = normalized_mlp(*sizes, scale=1 / sqrt(statistics.mean_neighbors))
         self.after = IrrepsLinear(self.density.irreps_out, self.gate.irreps_in)
         connected = config.self_connection == "all" or not first
         self.self_connection = (
             SpeciesLinear(irreps_in, self.gate.irreps_in, num_elements) if connected else None
         )
         self.residual = config.residual and irreps_in == self.gate.irreps_out
-        self.per_neighbor = 1 / sqrt(statistics.mean_neighbors)
 
     def forward(
         self,
@@ -98,7 +96,7 @@ class Layer(nn.Module):
         batch: AtomicBatch,
     ) -> Features:
         """The features of the next layer."""
-        weights = self.per_neighbor * self.radial(radial).unflatten(-1, (self.density.num_paths, -1))
+        weights = self.radial(radial).unflatten(-1, (self.density.num_paths, -1))
         y = self.after(self.density(self.before(h), harmonics, weights, batch))
         if self.self_connection is not None:
             y = add(y, self.self_connection(h, species))

@@ -22,7 +22,7 @@ from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
 from equipot.models.architecture import ArchitectureConfig
 from equipot.nn.cutoff import EnvelopeName, envelope
-from equipot.nn.dense import AtomicEmbedding, dense, mlp
+from equipot.nn.dense import AtomicEmbedding, dense, enveloped, mlp
 from equipot.nn.radial import RadialName, radial_basis
 from equipot.nn.readout import DenseReadout
 from equipot.statistics import Statistics
@@ -77,7 +77,7 @@ class Message(nn.Module):
     ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms 3 channels"]]:
         """The changes of s and v."""
         a, b, c = self.phi(s)[:, None].chunk(3, dim=-1)
-        weights = (self.filter(radial) * cut[:, None]).unflatten(-1, (3, -1))
+        weights = enveloped(self.filter, radial, cut).unflatten(-1, (3, -1))
         out = edge_product(MESSAGE, torch.cat([a, b, c * v], dim=1), harmonics, weights, batch)
         return out[:, 0], out[:, 1:]
 

@@ -21,7 +21,7 @@ from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
 from equipot.models.architecture import ArchitectureConfig
 from equipot.nn.cutoff import EnvelopeName, envelope
-from equipot.nn.dense import AtomicEmbedding, ShiftedSoftplus, dense, mlp
+from equipot.nn.dense import AtomicEmbedding, ShiftedSoftplus, dense, enveloped, mlp
 from equipot.nn.radial import RadialName, radial_basis
 from equipot.nn.readout import DenseReadout
 from equipot.statistics import Statistics
@@ -67,7 +67,8 @@ class Interaction(nn.Module):
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms channels"]:
         """The change of x."""
-        weights = self.filter(radial) * cut[:, None]
+        *hidden, last = self.filter
+        weights = enveloped(last, nn.Sequential(*hidden)(radial), cut)
         ones = cut.new_ones(cut.shape[0], 1)
         gathered = edge_product(CONVOLUTION, self.before(x)[:, None], ones, weights[:, None], batch)
         return self.after(gathered[:, 0])

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from equipot.tensor.activation import normalized_silu
+from equipot.tensor.activation import SILU_FACTOR
 
 
 class ShiftedSoftplus(nn.Module):
@@ -36,35 +36,37 @@ def mlp(*sizes: int, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-class NormalizedLinear(nn.Module):
-    """y = x W / √n for n inputs, W ∼ N(0, 1), no bias: keeps the mean square, and zero at zero."""
+def enveloped(
+    layer: nn.Linear, x: Float[Tensor, "rows num_in"], factor: Float[Tensor, " rows"]
+) -> Float[Tensor, "rows num_out"]:
+    """(W x + b) f by row: f meets the few inputs and not the many outputs, with b as the weight of one more input."""
+    rows = torch.cat([x, torch.ones_like(x[:, :1])], dim=-1) * factor[:, None]
+    return F.linear(rows, torch.cat([layer.weight, layer.bias[:, None]], dim=-1))
 
-    def __init__(self, num_in: int, num_out: int) -> None:
+
+class NormalizedLinear(nn.Module):
+    """y = c x W / √n for n inputs, W ∼ N(0, 1), no bias: with c = 1 keeps the mean square, and zero at zero."""
+
+    def __init__(self, num_in: int, num_out: int, scale: float = 1.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(num_in, num_out))
-        self.factor = 1 / math.sqrt(num_in)
+        self.factor = scale / math.sqrt(num_in)
 
     def forward(self, x: Float[Tensor, "*batch num_in"]) -> Float[Tensor, "*batch num_out"]:
         """The mixed channels."""
         return x @ (self.weight * self.factor)
 
 
-class NormalizedSiLU(nn.Module):
-    """c x / (1 + e⁻ˣ) with the second moment of its input."""
-
-    def forward(self, x: Float[Tensor, "*batch channels"]) -> Float[Tensor, "*batch channels"]:
-        """Element by element."""
-        return normalized_silu(x)
-
-
-def normalized_mlp(*sizes: int) -> nn.Sequential:
+def normalized_mlp(*sizes: int, scale: float = 1.0) -> nn.Sequential:
     """Normalized linear layers with c SiLU between them, none after the last: radial networks of NequIP and MACE.
 
-    Without biases, it is zero where its input is: what vanishes at the cutoff stays so.
+    Without biases, it is zero where its input is: what vanishes at the cutoff stays so. The c of an activation and the
+    `scale` of the result are in the weights of the layer after them, which are fewer than the rows.
     """
     layers: list[nn.Module] = []
-    for num_in, num_out in pairwise(sizes):
-        layers += [NormalizedLinear(num_in, num_out), NormalizedSiLU()]
+    for place, (num_in, num_out) in enumerate(pairwise(sizes)):
+        before, last = SILU_FACTOR if place else 1.0, place == len(sizes) - 2
+        layers += [NormalizedLinear(num_in, num_out, before * (scale if last else 1.0)), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -42,10 +42,10 @@ class Interaction(nn.Module):
         self.density = DensityProjection(
             irreps_in, channels, l_max, natural, basis, even_only=True, shared_variance=shared_variance
         )
-        self.radial = normalized_mlp(*radial_sizes, self.density.num_paths * channels)
+        per_neighbor = 1 / mean_neighbors if neighbor_norm == "mean" else 1.0
+        self.radial = normalized_mlp(*radial_sizes, self.density.num_paths * channels, scale=per_neighbor)
         self.after = IrrepsLinear(self.density.irreps_out, Irreps.uniform(channels_out, natural))
         self.crowding = NormalizedLinear(radial_sizes[0], 1) if neighbor_norm == "density" else None
-        self.per_neighbor = 1 / mean_neighbors if neighbor_norm == "mean" else 1.0
         self.irreps_out = self.after.irreps_out
 
     def forward(
@@ -56,7 +56,7 @@ class Interaction(nn.Module):
         batch: AtomicBatch,
     ) -> Features:
         """The density of every atom, `irreps_out`."""
-        weights = self.per_neighbor * self.radial(radial).unflatten(-1, (self.density.num_paths, -1))
+        weights = self.radial(radial).unflatten(-1, (self.density.num_paths, -1))
         a = self.after(self.density(self.before(h), harmonics, weights, batch))
         if self.crowding is None:
             return a
