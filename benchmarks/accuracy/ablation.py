@@ -26,9 +26,9 @@ from unittest.mock import patch
 
 import records
 import torch
+from budget import seconds, steps_for
 from molecule import RESULTS, MoleculeSet, configuration, errors
 from settings import settings
-from step_time import step_time
 from three_bpa import three_bpa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -157,19 +157,6 @@ def trial(chosen: MoleculeSet, arm: Arm, values: dict[str, Any], folder: Path) -
     }
 
 
-def steps_for(chosen: MoleculeSet, arguments: argparse.Namespace, batch: int, number: int) -> int:
-    """How many steps the budget gives at a batch; measured once and kept in the result file."""
-    key = f"{chosen.name}, {arguments.model} {arguments.size}, batch {batch}"
-    known = records.load(arguments.result).get("seconds_per_step", {})
-    if key not in known:
-        model = settings(arguments.model, arguments.size, chosen.name)
-        values = configuration(chosen, model, number, 1, device=arguments.device)
-        values["train"]["batch"] = batch
-        known[key] = step_time(values, [], arguments.measure)["seconds_per_step"]
-        records.note(arguments.result, "seconds_per_step", known)
-    return max(40, int(arguments.budget / known[key]))
-
-
 def attempt(chosen: MoleculeSet, arm: Arm, seed: int, arguments: argparse.Namespace) -> None:
     """One run, unless it is in the file."""
     minutes = f"{arguments.budget / 60:g} min"
@@ -180,8 +167,11 @@ def attempt(chosen: MoleculeSet, arm: Arm, seed: int, arguments: argparse.Namesp
         return
     print(f"== {key}", flush=True)
     number = 450 if chosen.name == "three_bpa" else 400
-    steps = steps_for(chosen, arguments, arm.train.get("batch", chosen.batch), number)
     model = settings(arguments.model, arguments.size, chosen.name)
+    batch = arm.train.get("batch", chosen.batch)
+    measured = configuration(chosen, model, number, 1, device=arguments.device, batch=batch)
+    timed = f"{chosen.name}, {arguments.model} {arguments.size}, batch {batch}, {arguments.device}"
+    steps = steps_for(arguments.result, timed, measured, [], arguments.budget, arguments.measure)
     values = configuration(chosen, model, number, seed, device=arguments.device, steps=steps)
     every = {"validate_every": math.ceil(steps / (40 if arm.train.get("schedule") == "plateau" else 10))}
     values["train"] = {**values["train"], **every, **arm.train}
@@ -237,11 +227,6 @@ def _cell(found: list[dict[str, Any]], base: list[dict[str, Any]]) -> str:
             text += f" ({change:+.0f} %)"
         cells.append(text)
     return " / ".join(cells)
-
-
-def seconds(text: str) -> float:
-    """A time such as 5min, as the configuration reads it."""
-    return api.run_config({"data": {"train": "x"}, "train": {"budget": text}}).train.budget or 0.0
 
 
 def main() -> int:

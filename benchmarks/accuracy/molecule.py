@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import records
 import torch
+from budget import seconds, steps_for
 from settings import available, recipe, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -89,7 +90,7 @@ def configuration(
     chosen: MoleculeSet, model: dict[str, Any], train: int, seed: int, **recipe: Any
 ) -> dict[str, Any]:
     """Our recipe at the customary batch, and what `recipe` changes in it."""
-    if recipe.get("budget") and not recipe.get("validate_every"):
+    if recipe.get("steps") and not recipe.get("validate_every"):
         # a validation evaluates its frames twice, each at about a third of a training step: 5 % of the time
         recipe["validate_every"] = round(20 * (2 / 3) * chosen.valid / chosen.batch)
     pool = chosen.pool or range(len(read(chosen.train).structures))
@@ -99,6 +100,19 @@ def configuration(
         data["isolated_atoms"] = str(chosen.isolated)
     given = {name: value for name, value in recipe.items() if value is not None}
     return {"data": data, "model": model, "train": {"batch": chosen.batch, "seed": seed, **given}}
+
+
+def budgeted(
+    chosen: MoleculeSet, model: dict[str, Any], arguments: argparse.Namespace, path: Path
+) -> dict[str, Any]:
+    """The `train:` keys that say how long: epochs, or the steps that the budget gives on a quiet machine."""
+    if arguments.epochs:
+        return {"epochs": arguments.epochs}
+    largest = max(arguments.train)  # steps do not depend on the number of frames
+    values = configuration(chosen, model, largest, 1, device=arguments.device)
+    changes = [a for a in arguments.set if a.startswith("model.")]
+    key = ", ".join([chosen.name, f"{model['name']} {arguments.size}", arguments.device, *changes])
+    return {"steps": steps_for(path, key, values, changes, seconds(arguments.budget))}
 
 
 def run(chosen: MoleculeSet, values: dict[str, Any], folder: Path, assignments: list[str]) -> dict[str, Any]:
@@ -170,7 +184,7 @@ def parser(what: str | None) -> argparse.ArgumentParser:
     made.add_argument("--train", type=lambda t: [int(n) for n in t.split(",")], help="sizes: 50,100,200,450")
     made.add_argument("--seeds", type=int, default=1, help="how many: 1, 2, ...")
     made.add_argument("--first-seed", type=int, default=1)
-    made.add_argument("--budget", default="20min", help="training time of each run")
+    made.add_argument("--budget", default="20min", help="training time of each run on a quiet machine")
     made.add_argument("--epochs", type=int, help="instead of a budget")
     made.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes of the configuration"
@@ -246,22 +260,23 @@ def _attempt(
     words = f"{series(arguments, model, number, '')}, seed {seed}"
     folder = arguments.out / chosen.name / re.sub(r"[^\w.=]+", "-", words)
     try:
-        values = configuration(
-            chosen,
-            settings(model, arguments.size, chosen.name),
-            number,
-            seed,
-            device=arguments.device,
-            epochs=arguments.epochs,
-            budget=None if arguments.epochs else arguments.budget,
-            **recipe(model, arguments.recipe, max(1, number // chosen.batch)),
-        )
+        section = settings(model, arguments.size, chosen.name)
+        length = budgeted(chosen, section, arguments, path)
+        changes = recipe(model, arguments.recipe, max(1, number // chosen.batch))
+        values = configuration(chosen, section, number, seed, device=arguments.device, **length, **changes)
         found = run(chosen, values, folder, arguments.set)
     except Interrupted:
         raise SystemExit(130) from None
     except Exception:  # whatever goes wrong with one model, the others are wanted
         traceback.print_exc()
         return key
-    about = {"series": shared_by_seeds, "size": arguments.size, "tests": chosen.tests_name, "seed": seed}
+    budget = None if arguments.epochs else seconds(arguments.budget)
+    about = {
+        "series": shared_by_seeds,
+        "budget_seconds": budget,
+        "size": arguments.size,
+        "tests": chosen.tests_name,
+        "seed": seed,
+    }
     records.add(path, header(chosen), key, {**about, **found})
     return None

@@ -52,7 +52,7 @@ def table(record: Record) -> list[str]:
         lines.append(f"| published: {name} | | | | {' | '.join(cells)} |")
     for group in _seeds(list(record["runs"].values())):
         first = group[0]
-        minutes = mean(entry["training_seconds"] for entry in group) / 60
+        minutes = mean(e.get("budget_seconds") or e["training_seconds"] for e in group) / 60
         label = f"{first['model']['name']}, {first['size']}" + (
             f", {first['tests']}" if first["tests"] else ""
         )

@@ -7,60 +7,15 @@ On a CPU these are CPU seconds, so that other processes disturb little; on a fre
 """
 
 import argparse
-import itertools
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import records
 import torch
+from budget import step_time
 from molecule import RESULTS, configuration, stamp
 from settings import available, settings
 from three_bpa import three_bpa
-
-from equipot import api
-from equipot.train.begin import from_scratch, resolved
-from equipot.train.dataset import load
-from equipot.train.distributed import Process
-from equipot.train.loop import Trainer
-from equipot.train.trial import trial
-
-
-def step_time(values: dict[str, Any], assignments: list[str], most: float) -> dict[str, Any]:
-    """Median CPU seconds of the steps that fit into `most` seconds, at least three, after one that warms up."""
-    config = api.run_config(values, assignments)
-    splits = load(config.data, config.targets)
-    device = torch.device(values["train"].get("device", "cpu"))
-    begun = from_scratch(resolved(config, splits), splits, Process(device=device), say=lambda text: None)
-    graphs, batch = begun.graphs["train"], values["train"]["batch"]
-    trainer = trial(begun.potential, graphs, begun.names, config.train, device, batch)
-    steps = itertools.cycle(range(0, len(graphs) - batch + 1, batch))
-    seconds: list[float] = []
-    _timed(trainer, range(batch), device)
-    while len(seconds) < 3 or sum(seconds) < most:
-        first = next(steps)
-        seconds.append(_timed(trainer, range(first, first + batch), device))
-    return {
-        "seconds_per_step": sorted(seconds)[len(seconds) // 2],
-        "fastest": min(seconds),
-        "steps_measured": len(seconds),
-        "parameters": sum(p.numel() for p in begun.potential.parameters()),
-        "edges_per_step": sum(g.num_edges for g in graphs) * batch / len(graphs),
-        "model": config.model.model_dump(mode="json"),
-    }
-
-
-def _timed(trainer: Trainer, frames: range, device: torch.device) -> float:
-    if device.type == "cpu":
-        start = time.process_time()
-        trainer.take(list(frames))
-        return time.process_time() - start
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    trainer.take(list(frames))
-    torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def main() -> None:
