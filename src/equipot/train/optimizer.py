@@ -7,6 +7,7 @@ from equipot.nn.dense import NormalizedLinear
 from equipot.nn.species import SpeciesLinear
 from equipot.tensor.linear import IrrepsLinear
 from equipot.train.config import TrainConfig
+from equipot.train.soap import Soap
 
 
 def build_optimizer(config: TrainConfig, module: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
@@ -23,6 +24,14 @@ def build_optimizer(config: TrainConfig, module: nn.Module, learning_rate: float
     ]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), foreach=True)
+    if config.optimizer == "soap":
+        matrices = [p for p in decaying if p.ndim > 1]
+        others = [p for p in decaying if p.ndim < 2] + others
+        groups = [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": others, "betas": (0.9, 0.999), "rotated": False},
+        ]
+        return Soap(groups, lr=learning_rate)
     return torch.optim.Adam(groups, lr=learning_rate, amsgrad=config.optimizer == "amsgrad", foreach=True)
 
 
