@@ -115,7 +115,7 @@ def test_a_budget_sets_the_number_of_steps():
     config = TrainConfig(batch=10, budget=100.0)
     found = plan(config, "painn", 950, 1, lambda b: 0.25)
     assert found.num_steps == 400 and found.steps_per_epoch == 95
-    assert found.learning_rate == pytest.approx(1e-3 * math.sqrt(2))
+    assert found.learning_rate == pytest.approx(3e-3 * math.sqrt(2))
 
 
 def test_steps_are_taken_as_given_whatever_their_time():
@@ -145,7 +145,7 @@ def test_a_budget_that_is_no_time_says_what_is():
 
 def test_weight_decay_leaves_biases_and_embeddings_alone():
     module = nn.ModuleDict({"linear": nn.Linear(2, 2), "table": nn.Embedding(3, 2)})
-    decaying, others = build_optimizer(TrainConfig(weight_decay=0.1), module, 1e-3).param_groups
+    decaying, others = build_optimizer("adamw", module, 1e-3, 0.1).param_groups
     assert decaying["weight_decay"] == 0.1 and [p.shape for p in decaying["params"]] == [(2, 2)]
     assert others["weight_decay"] == 0.0 and len(others["params"]) == 2
 
@@ -154,7 +154,7 @@ def test_fine_tuning_has_a_recipe_of_its_own():
     config = TrainConfig(batch=5)
     found = plan(config, "painn", 450, 1, lambda b: 1.0, tuning=True)
     assert found.num_steps == 50 * 90 and found.learning_rate == pytest.approx(1e-4) and found.warmup == 0.02
-    assert plan(config, "painn", 450, 1, lambda b: 1.0).learning_rate == pytest.approx(1e-3)
+    assert plan(config, "painn", 450, 1, lambda b: 1.0).learning_rate == pytest.approx(3e-3)
     said = TrainConfig(batch=5, learning_rate=3e-4, warmup=0.1, epochs=7)
     found = plan(said, "painn", 450, 1, lambda b: 1.0, tuning=True)
     assert (found.num_steps, found.learning_rate, found.warmup) == (7 * 90, 3e-4, 0.1)
@@ -182,5 +182,5 @@ def test_a_warm_up_may_be_given():
 def test_frozen_weights_are_no_concern_of_the_optimizer():
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     module[0].requires_grad_(False)
-    groups = build_optimizer(TrainConfig(weight_decay=0.1), module, 1e-3).param_groups
+    groups = build_optimizer("adamw", module, 1e-3, 0.1).param_groups
     assert {id(p) for g in groups for p in g["params"]} == {id(p) for p in module[1].parameters()}

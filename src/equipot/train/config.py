@@ -30,7 +30,9 @@ class TrainConfig(Config):
     steps: PositiveInt | None = None  # optimizer steps, in the place of epochs
     budget: PositiveFloat | None = None  # seconds (or "10min", "2h"): the whole schedule is fitted into it
     batch: PositiveInt | Literal["auto"] = "auto"  # mean structures per step, all processes together
-    optimizer: Literal["adamw", "adam", "amsgrad", "soap"] = "adamw"
+    optimizer: Literal["auto", "soap", "adamw", "adam", "amsgrad"] = (
+        "auto"  # auto: soap; adamw from a model file
+    )
     learning_rate: PositiveFloat | None = (
         None  # none: the architecture's, times sqrt(batch/5), at most 3 times it
     )

@@ -61,7 +61,7 @@ class Trainer:
         self.loss = Loss(potential.config.targets, potential.statistics, weighting)
         objective = Objective(potential, self.loss)
         self.objective = DistributedDataParallel(objective) if process.world > 1 else objective
-        self.optimizer = build_optimizer(config, potential, plan.learning_rate)
+        self.optimizer = build_optimizer(plan.optimizer, potential, plan.learning_rate, config.weight_decay)
         cooldown = COOLDOWN[config.preset] if config.cooldown is None else config.cooldown
         self.schedule = WarmupStayCooldown(plan.num_steps, cooldown, plan.warmup)
         self.plateau = Plateau(config.plateau.factor, config.plateau.patience)

@@ -6,11 +6,13 @@ from torch import nn
 from equipot.nn.dense import NormalizedLinear
 from equipot.nn.species import SpeciesLinear
 from equipot.tensor.linear import IrrepsLinear
-from equipot.train.config import TrainConfig
+from equipot.train.plan import Optimizer
 from equipot.train.soap import Soap
 
 
-def build_optimizer(config: TrainConfig, module: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+def build_optimizer(
+    name: Optimizer, module: nn.Module, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
     """Weight decay on matrices of linear layers; none on biases, embeddings, norms, scales. Frozen ones stay out."""
     decaying = [m.weight for m in module.modules() if isinstance(m, nn.Linear | NormalizedLinear)]
     for linear in (m for m in module.modules() if isinstance(m, IrrepsLinear | SpeciesLinear)):
@@ -19,20 +21,20 @@ def build_optimizer(config: TrainConfig, module: nn.Module, learning_rate: float
     others = [p for p in module.parameters() if id(p) not in chosen and p.requires_grad]
     decaying = [p for p in decaying if p.requires_grad]
     groups = [
-        {"params": decaying, "weight_decay": config.weight_decay},
+        {"params": decaying, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    if config.optimizer == "adamw":
+    if name == "adamw":
         return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), foreach=True)
-    if config.optimizer == "soap":
+    if name == "soap":
         matrices = [p for p in decaying if p.ndim > 1]
         others = [p for p in decaying if p.ndim < 2] + others
         groups = [
-            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": matrices, "weight_decay": weight_decay},
             {"params": others, "betas": (0.9, 0.999), "rotated": False},
         ]
         return Soap(groups, lr=learning_rate)
-    return torch.optim.Adam(groups, lr=learning_rate, amsgrad=config.optimizer == "amsgrad", foreach=True)
+    return torch.optim.Adam(groups, lr=learning_rate, amsgrad=name == "amsgrad", foreach=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:

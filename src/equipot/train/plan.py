@@ -3,19 +3,23 @@
 import math
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from equipot.config import Config
 from equipot.train.config import TrainConfig
 
+Optimizer = Literal["soap", "adamw", "adam", "amsgrad"]
+
+# architecture -> peak of soap, and of the others
 LEARNING_RATES = {
-    "painn": 1e-3,
-    "schnet": 1e-3,
-    "nequip": 5e-3,
-    "allegro": 1e-3,
-    "mace": 5e-3,
-    "ictp": 5e-3,
-    "tensornet": 1e-3,
-    "segnn": 1e-3,
+    "painn": (3e-3, 1e-3),
+    "schnet": (3e-3, 1e-3),
+    "nequip": (1e-2, 5e-3),
+    "allegro": (1e-2, 1e-3),
+    "mace": (1e-2, 5e-3),
+    "ictp": (1e-2, 5e-3),
+    "tensornet": (3e-3, 1e-3),
+    "segnn": (3e-3, 1e-3),
 }
 SHARE_OF_EPOCHS = {"quick": 1 / 20, "standard": 1 / 4, "best": 1.0}
 # of training that starts from a model file: a tenth of the rate, few epochs, small batches
@@ -30,8 +34,16 @@ class Plan(Config):
     num_steps: int
     steps_per_epoch: int
     learning_rate: float
+    optimizer: Optimizer = "adamw"
     validate_every: int
     warmup: float | None = None  # fraction of the steps
+
+
+def chosen_optimizer(config: TrainConfig, tuning: bool) -> Optimizer:
+    """What `auto` stands for: near a minimum somebody else found, long steps along its flat directions forget it."""
+    if config.optimizer == "auto":
+        return "adamw" if tuning else "soap"
+    return config.optimizer
 
 
 def planned_epochs(num_frames: int, preset: str) -> int:
@@ -86,13 +98,15 @@ def plan(
     num_steps = config.steps or epochs * per_epoch
     if config.budget is not None and config.epochs is None and config.steps is None:
         num_steps = max(20, int(config.budget / seconds(batch)))
-    peak = LEARNING_RATES[architecture] * min(math.sqrt(batch / 5), 3.0)
+    optimizer = chosen_optimizer(config, tuning)
+    peak = LEARNING_RATES[architecture][optimizer != "soap"] * min(math.sqrt(batch / 5), 3.0)
     default_warmup = TUNING_WARMUP if tuning else None
     return Plan(
         batch=batch,
         num_steps=num_steps,
         steps_per_epoch=per_epoch,
         learning_rate=config.learning_rate or (TUNING_RATE * peak if tuning else peak),
+        optimizer=optimizer,
         validate_every=config.validate_every or max(1, num_steps // 40),
         warmup=default_warmup if config.warmup is None else config.warmup,
     )

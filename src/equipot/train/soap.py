@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
@@ -53,7 +54,7 @@ class Soap(torch.optim.Optimizer):
     def _bundled(self, group: dict[str, Any]) -> Iterator["Bundle"]:
         """Parameters of one shape together, so that a step is a few products of stacks."""
         alike: dict[tuple[int, ...], list[Tensor]] = {}
-        for parameter in group["params"]:
+        for parameter in (p for p in group["params"] if p.numel()):
             shape = tuple(parameter.shape[-2:]) if group["rotated"] else (1, 1)
             alike.setdefault(shape, []).append(parameter)
         for shape, parameters in alike.items():
@@ -124,15 +125,19 @@ class Bundle:
                 continue
             covariance, basis = self.tensors[name], self.tensors[f"{name}_basis"]
             if self.count == 1:
-                basis.copy_(torch.linalg.eigh(covariance).eigenvectors.flip(-1))
-                continue
-            spread = covariance @ basis
-            order = (basis * spread).sum(dim=1).argsort(dim=-1, descending=True)
-            rows = order[:, None, :]
-            basis.copy_(torch.linalg.qr(spread.gather(2, rows.expand_as(spread))).Q)
-            v = self.tensors["second"]
-            along = order[:, :, None] if axis == 1 else rows
-            v.copy_(v.gather(axis, along.expand_as(v)))
+                renewed = torch.linalg.eigh(covariance).eigenvectors.flip(-1)
+            else:
+                spread = covariance @ basis
+                order = (basis * spread).sum(dim=1).argsort(dim=-1, descending=True)
+                rows, v = order[:, None, :], self.tensors["second"]
+                renewed = torch.linalg.qr(spread.gather(2, rows.expand_as(spread))).Q
+                v.copy_(v.gather(axis, (order[:, :, None] if axis == 1 else rows).expand_as(v)))
+            if (
+                dist.is_initialized()
+            ):  # equal covariances, but maybe another processor and another basis of a tie
+                renewed = renewed.contiguous()
+                dist.broadcast(renewed, 0)
+            basis.copy_(renewed)
         self.tensors["momentum"].copy_(self._into(momentum))
 
     def _into(self, x: Matrices) -> Matrices:

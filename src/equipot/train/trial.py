@@ -10,7 +10,7 @@ from equipot.potential import Potential
 from equipot.train.config import TrainConfig
 from equipot.train.distributed import Process
 from equipot.train.loop import Trainer
-from equipot.train.plan import Plan
+from equipot.train.plan import Plan, chosen_optimizer
 
 
 def trial(
@@ -22,5 +22,13 @@ def trial(
     batch: int,
 ) -> Trainer:
     """A trainer on a copy of the potential, alone whatever the number of processes."""
-    plan = Plan(batch=batch, num_steps=100, steps_per_epoch=1, learning_rate=1e-6, validate_every=100)
+    optimizer = chosen_optimizer(config, tuning=False)
+    plan = Plan(
+        batch=batch,
+        num_steps=100,
+        steps_per_epoch=1,
+        learning_rate=1e-6,
+        optimizer=optimizer,
+        validate_every=100,
+    )
     return Trainer(copy.deepcopy(potential), train, [], names, config, plan, Process(device=device))
