@@ -14,10 +14,10 @@ Optimizer = Literal["soap", "adamw", "adam", "amsgrad"]
 LEARNING_RATES = {
     "painn": (3e-3, 1e-3),
     "schnet": (3e-3, 1e-3),
-    "nequip": (3e-2, 5e-3),
-    "allegro": (3e-2, 1e-3),
-    "mace": (3e-2, 5e-3),
-    "ictp": (3e-2, 5e-3),
+    "nequip": (5e-2, 5e-3),
+    "allegro": (5e-2, 1e-3),
+    "mace": (5e-2, 5e-3),
+    "ictp": (5e-2, 5e-3),
     "tensornet": (3e-3, 1e-3),
     "segnn": (3e-3, 1e-3),
 }
