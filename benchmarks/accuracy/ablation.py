@@ -1,6 +1,6 @@
-"""Which training recipe: seeds, batch, schedule, energy length and averaging, each arm in the same time.
+"""Which training recipe: seeds, batch, schedule, energy length, optimizer, averaging, each arm in the same time.
 
-    python benchmarks/accuracy/ablation.py DATA --set 3bpa --model painn --budget 5min --rows A0,A1,A2,A3,A5
+    python benchmarks/accuracy/ablation.py DATA --set 3bpa --model painn --budget 5min --rows A0,A1,A2
     python benchmarks/accuracy/ablation.py --set ethanol --model nequip --budget 5min
     python benchmarks/accuracy/ablation.py --table
 
@@ -41,6 +41,7 @@ from equipot.deploy.checkpoints import latest_valid, load_state
 from equipot.train import averaging
 from equipot.train.loop import Trainer
 from equipot.train.loss import LENGTH, LENGTH_COOLDOWN
+from equipot.train.plan import LEARNING_RATES
 from equipot.train.schedule import FLOOR, WarmupStayCooldown
 
 RESULT = RESULTS / "ablation.json"
@@ -57,6 +58,7 @@ class Arm:
     row: str
     name: str
     train: dict[str, Any] = field(default_factory=dict)  # of the `train:` section
+    rate: float | None = None  # times the default learning rate of the optimizer
     length: float | str | None = None  # ℓ of the loss in Å, constant, or "switched"; none: the default ramp
     cosine: bool = False  # learning rate after the warm-up
 
@@ -73,6 +75,11 @@ ARMS = (
     Arm(row="A2", name="cooldown 65 %", train={"cooldown": 0.65}),
     *(Arm(row="A3", name=f"length {x:g} Å", length=x) for x in (math.inf, 1.0, 0.2, 0.07, 0.03)),
     Arm(row="A3", name="length switched", length="switched"),
+    *(
+        Arm(row="A4", name=f"{name}, rate x {rate:g}", train={"optimizer": name}, rate=rate)
+        for name, rates in (("adamw", (1, 3, 10)), ("amsgrad", (1, 3)), ("soap", (1 / 3, 3)))
+        for rate in rates
+    ),
     Arm(row="A5", name="no cooldown", train={"schedule": "constant"}),
 )
 
@@ -175,6 +182,9 @@ def attempt(chosen: MoleculeSet, arm: Arm, seed: int, arguments: argparse.Namesp
     values = configuration(chosen, model, number, seed, device=arguments.device, steps=steps)
     every = {"validate_every": math.ceil(steps / (40 if arm.train.get("schedule") == "plateau" else 10))}
     values["train"] = {**values["train"], **every, **arm.train}
+    if arm.rate is not None:
+        default = LEARNING_RATES[arguments.model][arm.train["optimizer"] != "soap"]
+        values["train"]["learning_rate"] = arm.rate * default * min(math.sqrt(batch / 5), 3.0)
     folder = arguments.out / "ablation" / re.sub(r"[^\w.=]+", "-", key)
     found = trial(chosen, arm, values, folder)
     header = {"what": "Arms of the training recipe at a fixed time", "measure": "rmse"}
