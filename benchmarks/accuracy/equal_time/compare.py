@@ -64,6 +64,13 @@ def arms(peers: Path) -> dict[str, Arm]:
     made = (
         Arm(name="mace", kind="mace", python=python["mace"], what="MACE, documented recipe"),
         Arm(name="nequip", kind="nequip", python=python["nequip"], what="NequIP, tutorial configuration"),
+        Arm(
+            name="nequip-compiled",
+            kind="nequip",
+            python=python["nequip"],
+            what="NequIP, tutorial configuration, compiled",
+            settings={"compile_mode": "compile"},
+        ),
         *(
             Arm(name=f"equipot-{m['name']}", kind="equipot", python=ours, what=what, settings={"model": m})
             for m, what in (
@@ -120,7 +127,7 @@ def files_of(chosen: MoleculeSet, frames: int, seed: int, folder: Path, valid: i
     place["train"], place["valid"] = place["train"][:frames], place["valid"][: valid or None]
     structures = read(chosen.train).structures
     assert chosen.isolated is not None
-    atoms = read(chosen.isolated, isolated=True).structures
+    atoms = read(chosen.isolated, isolated=True).isolated
     return Files(
         train=labelled([structures[k] for k in place["train"]], folder / "train.xyz"),
         valid=labelled([structures[k] for k in place["valid"]], folder / "valid.xyz"),
