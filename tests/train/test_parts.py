@@ -118,6 +118,13 @@ def test_a_budget_sets_the_number_of_steps():
     assert found.learning_rate == pytest.approx(3e-3 * math.sqrt(2))
 
 
+@pytest.mark.parametrize(("every", "steps"), [(None, (100 - 43 * 0.5) / 0.25), (50, (100 - 1.5) / 0.26)])
+def test_a_budget_pays_for_the_validations(every, steps):
+    config = TrainConfig(batch=10, budget=100.0, validate_every=every)
+    found = plan(config, "painn", 950, 1, lambda b: 0.25, validation=lambda: 0.5)
+    assert found.num_steps == int(steps)
+
+
 def test_steps_are_taken_as_given_whatever_their_time():
     found = plan(TrainConfig(batch=10, steps=123, budget=100.0), "painn", 950, 1, lambda b: 0.25)
     assert found.num_steps == 123

@@ -107,7 +107,8 @@ def test_a_truncated_checkpoint_is_passed_over(settings, tmp_path):
 
 
 def test_two_processes_equal_one(settings, tmp_path):
-    settings["train"] |= {"epochs": 3}
+    # not SOAP: where there was no gradient yet, rounding errors choose its axes
+    settings["train"] |= {"epochs": 3, "optimizer": "adamw"}
     alone = api.train(settings, tmp_path / "one")
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(settings))

@@ -52,8 +52,8 @@ def _estimate(prepared: Prepared, job: Job, runs: int) -> Estimate:
     try:
         begun = from_scratch(config, sample, process, lambda text: None)
         potential, graphs = begun.potential, begun.graphs["train"]
-        train = (graphs * math.ceil(size / len(graphs)))[:size]
-        plan = settle(potential, train, begun.names, config, process)
+        train, valid = ((graphs * math.ceil(n / len(graphs)))[:n] for n in (size, len(prepared.splits.valid)))
+        plan = settle(potential, train, valid, begun.names, config, process)
         trainer = trial(potential, train, begun.names, config.train, process.device, plan.batch)
         return Estimate(
             label=job.label,

@@ -1,18 +1,20 @@
 """How far predictions are from labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from ase.data import chemical_symbols
 
+from equipot.batch import AtomicBatch
 from equipot.data.collate import Graph, collate, collate_labels
 from equipot.potential import Potential
 from equipot.properties import Properties, from_items
 from equipot.units import INTERNAL
 
 PER_ATOM = ("forces", "charges")
+Observer = Callable[[AtomicBatch, Properties, Properties], None]  # batch, labels, predictions
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,26 @@ Evaluation = Mapping[str, Comparison]
 
 
 def evaluate(
-    potential: Potential, graphs: Sequence[Graph], names: Sequence[str], *, atoms_per_batch: int = 512
+    potential: Potential,
+    graphs: Sequence[Graph],
+    names: Sequence[str],
+    *,
+    atoms_per_batch: int = 512,
+    observe: Observer | None = None,
 ) -> dict[str, Comparison]:
-    """Compare a potential with the labels of some structures; a target without any label is left out."""
+    """Compare a potential with the labels of some structures; a target without any label is left out.
+
+    `observe` sees every batch with its labels and what was predicted, on the device of the potential.
+    """
     rows: dict[str, list[tuple[np.ndarray, ...]]] = {n: [] for n in names}
     start = 0
     for chunk in _chunks(graphs, atoms_per_batch):
         batch = collate(chunk, potential.elements).to(_device(potential))
         labels = collate_labels(chunk, names)
-        predicted = predict(potential, chunk, names).to("cpu")
+        found = _evaluated(potential, batch, names)
+        if observe is not None:
+            observe(batch, labels.to(batch.positions.device), found)
+        predicted = _with_absent(found, batch, names).to("cpu")
         system, count = batch.system.cpu().numpy(), batch.atoms_per_system().cpu().numpy()
         numbers = np.array(potential.elements)[batch.species.cpu().numpy()]
         for name, label in labels.items():
@@ -90,12 +103,20 @@ def evaluate(
 def predict(potential: Potential, graphs: Sequence[Graph], names: Sequence[str]) -> Properties:
     """Evaluate targets and derivatives by name for some structures, without a graph."""
     batch = collate(graphs, potential.elements).to(_device(potential))
-    forces, stress = "forces" in names, "stress" in names and bool(batch.pbc.all(-1).any())
+    return _with_absent(_evaluated(potential, batch, names), batch, names)
+
+
+def _evaluated(potential: Potential, batch: AtomicBatch, names: Sequence[str]) -> Properties:
+    stress = "stress" in names and bool(batch.pbc.all(-1).any())
     with torch.no_grad():
-        out = potential(batch, forces=forces, stress=stress, targets=names)
-    if "stress" in names and not stress:
-        return from_items({**dict(out.items()), "stress": torch.full_like(batch.cell, torch.nan)})
-    return out
+        return potential(batch, forces="forces" in names, stress=stress, targets=names)
+
+
+def _with_absent(found: Properties, batch: AtomicBatch, names: Sequence[str]) -> Properties:
+    """With a stress of NaN where no system of the batch is periodic."""
+    if "stress" not in names or found.get("stress") is not None:
+        return found
+    return from_items({**dict(found.items()), "stress": torch.full_like(batch.cell, torch.nan)})
 
 
 def table(evaluation: Evaluation) -> dict[str, dict[str, float | int | str]]:

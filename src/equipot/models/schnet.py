@@ -67,8 +67,9 @@ class Interaction(nn.Module):
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms channels"]:
         """The change of x."""
-        *hidden, last = self.filter
-        weights = enveloped(last, nn.Sequential(*hidden)(radial), cut)
+        last = self.filter[-1]
+        assert isinstance(last, nn.Linear)
+        weights = enveloped(last, self.filter[:-1](radial), cut)
         ones = cut.new_ones(cut.shape[0], 1)
         gathered = edge_product(CONVOLUTION, self.before(x)[:, None], ones, weights[:, None], batch)
         return self.after(gathered[:, 0])

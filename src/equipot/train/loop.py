@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from equipot.batch import AtomicBatch
 from equipot.data.collate import Graph, collate, collate_labels
 from equipot.evaluate.metrics import evaluate, table
 from equipot.potential import Potential
-from equipot.properties import from_items
+from equipot.properties import Properties, from_items
 from equipot.train.averaging import Averages
 from equipot.train.batches import share, steps
 from equipot.train.clipping import Clipping
@@ -105,7 +106,7 @@ class Trainer:
         scores = {}
         for track in ("raw", "short", "long") if self.config.ema else ("raw",):
             with self.averages.applied(self.potential, track):
-                scores[track] = self._validation_loss()
+                scores[track], _ = self.validation()
         best = min(scores, key=lambda t: scores[t] if math.isfinite(scores[t]) else math.inf)
         self.averages.keep(self.potential, best)
         return {**scores, "kept": best}  # type: ignore[dict-item]
@@ -167,8 +168,8 @@ class Trainer:
         """Validate with the short average, let schedule and early stopping see it, and describe where we are."""
         track = "short" if self.config.ema else "raw"
         with self.averages.applied(self.potential, track):
-            score = self.process.agree(self._validation_loss())
-            errors = table(evaluate(self.potential, self.valid, self.names)) if self.valid else {}
+            score, errors = self.validation()
+        score = self.process.agree(score)
         if self.valid:
             self.plateau.observe(score)
             rate = self.plateau.value * self.plan.learning_rate
@@ -189,25 +190,25 @@ class Trainer:
         }
 
     @torch.no_grad()
-    def _validation_loss(self) -> float:
+    def validation(self) -> tuple[float, dict[str, Any]]:
+        """Loss with the weights as they are, and errors of every target, on the validation structures."""
         if not self.valid:
-            return math.nan
+            return math.nan, {}
         sums: dict[str, float] = {}
         counts: dict[str, float] = {}
-        for start in range(0, len(self.valid), 16):
-            graphs = self.valid[start : start + 16]
-            batch = collate(graphs, self.potential.elements).to(self.process.device)
-            labels = collate_labels(graphs, self.names).to(self.process.device)
-            names = [n for n, _ in labels.items()]
-            stress = "stress" in names and bool(batch.pbc.all(-1).any())
-            found = self.potential(batch, forces="forces" in names, stress=stress, targets=names)
+
+        def add(batch: AtomicBatch, labels: Properties, found: Properties) -> None:
             kept = from_items({n: v for n, v in labels.items() if found.get(n) is not None})
-            for n, s in self.loss.sums(found, kept, batch, LENGTH_COOLDOWN).items():
-                sums[n] = sums.get(n, 0.0) + float(s)
-            for n, c in self.loss.counts(kept).items():
-                counts[n] = counts.get(n, 0.0) + float(c)
+            for total, part in (
+                (sums, self.loss.sums(found, kept, batch, LENGTH_COOLDOWN)),
+                (counts, self.loss.counts(kept)),
+            ):
+                for name, value in part.items():
+                    total[name] = total.get(name, 0.0) + float(value)
+
+        errors = table(evaluate(self.potential, self.valid, self.names, observe=add))
         total, _ = self.loss.total({n: torch.tensor(s) for n, s in sums.items()}, counts)
-        return float(total)
+        return float(total), errors
 
     def _line(self, parts: dict[str, float]) -> str:
         return f"loss {parts['loss']:.3g}"

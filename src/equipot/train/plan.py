@@ -24,6 +24,7 @@ LEARNING_RATES = {
 SHARE_OF_EPOCHS = {"quick": 1 / 20, "standard": 1 / 4, "best": 1.0}
 # of training that starts from a model file: a tenth of the rate, few epochs, small batches
 TUNING_RATE, TUNING_WARMUP, TUNING_EPOCHS, TUNING_BATCH = 0.1, 0.02, (20, 50), (2, 8)
+VALIDATIONS, FINAL_VALIDATIONS = 40, 3
 NOISE_SCALE = 8.0  # structures; the critical batch size that is assumed before it is measured
 
 
@@ -77,10 +78,12 @@ def plan(
     world: int,
     seconds: Callable[[int], float],
     *,
+    validation: Callable[[], float] = lambda: 0.0,
     tuning: bool = False,
 ) -> Plan:
     """Settle batch, steps and learning rate; `seconds(b)` measures one step on b mean structures.
 
+    A budget is for the steps, the validations between them (`validation()` measures one) and those at the end.
     `tuning`: the weights are those of a model file.
     """
     if config.steps is not None and config.epochs is not None:
@@ -97,7 +100,7 @@ def plan(
     epochs = config.epochs or (tuning_epochs if tuning else planned_epochs)(num_frames, config.preset)
     num_steps = config.steps or epochs * per_epoch
     if config.budget is not None and config.epochs is None and config.steps is None:
-        num_steps = max(20, int(config.budget / seconds(batch)))
+        num_steps = steps_within(config.budget, seconds(batch), validation(), config.validate_every)
     optimizer = chosen_optimizer(config, tuning)
     peak = LEARNING_RATES[architecture][optimizer != "soap"] * min(math.sqrt(batch / 5), 3.0)
     default_warmup = TUNING_WARMUP if tuning else None
@@ -107,9 +110,18 @@ def plan(
         steps_per_epoch=per_epoch,
         learning_rate=config.learning_rate or (TUNING_RATE * peak if tuning else peak),
         optimizer=optimizer,
-        validate_every=config.validate_every or max(1, num_steps // 40),
+        validate_every=config.validate_every or max(1, num_steps // VALIDATIONS),
         warmup=default_warmup if config.warmup is None else config.warmup,
     )
+
+
+def steps_within(budget: float, step: float, validation: float, validate_every: int | None) -> int:
+    """Largest n with n t + (n/k + 3) v ≤ budget: k steps between validations, or 40 of them; three at the end."""
+    if validate_every is None:
+        number = (budget - (VALIDATIONS + FINAL_VALIDATIONS) * validation) / step
+    else:
+        number = (budget - FINAL_VALIDATIONS * validation) / (step + validation / validate_every)
+    return max(20, int(number))
 
 
 def median_seconds(step: Callable[[], object], repetitions: int = 5) -> float:

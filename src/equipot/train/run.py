@@ -90,7 +90,7 @@ def _trainer(begun: Beginning, config: RunConfig, folder: Path, process: Process
     for file, reason in skipped:
         say(f"Passed over {file}: {reason}")
     if path is None:
-        settled = settle(potential, graphs["train"], names, config, process)
+        settled = settle(potential, graphs["train"], graphs["valid"], names, config, process)
         return Trainer(potential, graphs["train"], graphs["valid"], names, config.train, settled, process)
     tensors, record = load_state(path)
     settled = parse(Plan, record["plan"], str(path))
@@ -106,7 +106,12 @@ def _trainer(begun: Beginning, config: RunConfig, folder: Path, process: Process
 
 
 def settle(
-    potential: Potential, train: list[Graph], names: Sequence[str], config: RunConfig, process: Process
+    potential: Potential,
+    train: list[Graph],
+    valid: list[Graph],
+    names: Sequence[str],
+    config: RunConfig,
+    process: Process,
 ) -> Plan:
     """Plan with step times measured on a copy, so that measuring leaves no trace in the run."""
 
@@ -115,12 +120,17 @@ def settle(
         per_process = max(1, batch // process.world)
         return median_seconds(lambda: trainer.take(list(range(min(per_process, len(train))))))
 
+    def validation() -> float:
+        trainer = trial(potential, train, names, config.train, process.device, 1, valid)
+        return median_seconds(trainer.validation, repetitions=1)
+
     return plan(
         config.train,
         config.model.name,
         len(train),
         process.world,
         lambda b: process.agree(seconds(b)),
+        validation=lambda: process.agree(validation()),
         tuning=config.start is not None,
     )
 

@@ -20,6 +20,7 @@ def trial(
     config: TrainConfig,
     device: torch.device,
     batch: int,
+    valid: Sequence[Graph] = (),
 ) -> Trainer:
     """A trainer on a copy of the potential, alone whatever the number of processes."""
     optimizer = chosen_optimizer(config, tuning=False)
@@ -31,4 +32,4 @@ def trial(
         optimizer=optimizer,
         validate_every=100,
     )
-    return Trainer(copy.deepcopy(potential), train, [], names, config, plan, Process(device=device))
+    return Trainer(copy.deepcopy(potential), train, valid, names, config, plan, Process(device=device))
