@@ -66,6 +66,16 @@ def test_training_without_doubt_does_not_warn(short, tmp_path):
     assert abs(shift) > 1 and not any("warning" in s for s in said)
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_trained_model_may_promise_the_energies_of_free_atoms(exact, short, tmp_path):
+    """The mean cohesion is no constant then: an atom alone would have it."""
+    short["data"]["reference_energies"] = {"H": -13.0, "O": -70.0}
+    short["model"] = {"name": "mace", "channels": 4, "l_max": 1, "cutoff": 3.0, "exact_isolated_limit": exact}
+    calculator = api.load(api.train(short, tmp_path / "run").model).calculator()
+    energies = [calculator.get_potential_energy(Atoms(symbol)) for symbol in ("H", "O")]
+    assert (energies == [-13.0, -70.0]) is exact
+
+
 def test_a_run_from_before_terms_goes_on(short, tmp_path):
     """The stored configuration lacks the key; at its default it is the same run."""
     run = api.train(short, tmp_path / "run")

@@ -28,12 +28,15 @@ def measure(
     given: Mapping[str, float] | None = None,
     terms: TermsConfig | None = None,
     conditions: Sequence[Condition] = (),
+    *,
+    free_atoms_exact: bool = False,
 ) -> Statistics:
     """Elements, mean number of neighbors, reference energies and scales of a training set.
 
     Frames of isolated atoms give reference energies and nothing else. `given` maps element symbols
     to reference energies (eV) and goes before both. Energies and forces are measured without those of the
     fixed terms, which the model need not learn. `conditions` are what the model reads of every system.
+    With `free_atoms_exact` the mean cohesion is left to the model, which an atom alone does not have.
     """
     targets = targets or TargetsConfig()
     structures = [f for f in frames if not f.isolated]
@@ -50,7 +53,7 @@ def measure(
         reference_source=reference.source,
         reference_fitted=reference.fitted,
         reference_condition=reference.condition if np.isfinite(reference.condition) else None,
-        energy_shift=energy_shift(structures, elements, reference.values),
+        energy_shift=0.0 if free_atoms_exact else energy_shift(structures, elements, reference.values),
         energy_scale=energy_scale(structures, elements, reference.values),
         targets=_target_statistics(structures, elements, targets),
         conditions=occurring(structures, conditions),

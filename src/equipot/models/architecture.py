@@ -32,6 +32,11 @@ class ArchitectureConfig(Config):
         return names
 
     @property
+    def free_atoms_exact(self) -> bool:
+        """An atom without neighbors has its reference energy and nothing else, whatever was learned."""
+        return False
+
+    @property
     def atomic_inputs(self) -> tuple[AtomicVector, ...]:
         """Covariant inputs of the atoms, beside their elements, that the model reads."""
         return ()

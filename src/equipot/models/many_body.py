@@ -54,6 +54,11 @@ class ManyBodyConfig(SteerableConfig):
     element_weights: bool = True  # of products; false: shared by all elements
     readout_hidden: PositiveInt = 16
 
+    @property
+    def free_atoms_exact(self) -> bool:
+        """With `exact_isolated_limit`, every contribution is a product with the neighbors."""
+        return self.exact_isolated_limit
+
     @model_validator(mode="after")
     def _hidden_within(self) -> "ManyBodyConfig":
         if self.l_hidden > self.l_max:

@@ -38,6 +38,7 @@ def from_scratch(config: RunConfig, splits: Splits, process: Process, say: Say) 
         config.data.reference_energies,
         config.terms,
         config.model.conditions,
+        free_atoms_exact=config.model.free_atoms_exact,
     )
     refuse_unfit(splits, config.targets, statistics.elements, config.model.atomic_inputs)
     refuse_other_conditions(splits, config, statistics)

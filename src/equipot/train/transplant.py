@@ -57,7 +57,10 @@ def extended(
     """
     old, potential = parent.document.statistics, parent.document.potential
     given = config.data.reference_energies
-    measured = measure(frames, potential.model.cutoff, targets, given, potential.terms)
+    exact = potential.model.free_atoms_exact
+    measured = measure(
+        frames, potential.model.cutoff, targets, given, potential.terms, free_atoms_exact=exact
+    )
     elements = tuple(sorted({*old.elements, *measured.elements}))
     names = [*old.targets, *(n for n in measured.targets if n not in old.targets)]
     changes: dict[str, object] = {
