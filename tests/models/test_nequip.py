@@ -128,15 +128,17 @@ def test_the_equations(frame, l_max, parity):
 @torch.no_grad()
 def test_the_residual_adds_what_came_in():
     """Where irreps agree, which with l ≤ 1 is from the fourth layer on: scalars, vectors, axial ones, pseudoscalars."""
-    layers = build(l_max=1, num_layers=4, residual=True).layers
+    model = build(l_max=1, num_layers=4, residual=True)
+    layers = model.layers
     assert [layer.residual for layer in layers] == [False, False, False, True]
     batch = batch_of([FRAMES["molecule"]], ELEMENTS, CUTOFF)
     h = Features(
         layers[3].before.irreps_in,
         tuple(torch.randn(6, i.dim, 3).double() for _, i in layers[3].before.irreps_in),
     )
-    radial, harmonics = torch.randn(2, len(batch.senders), 4).double()
-    arguments = (h, batch.species, radial, harmonics, batch)
+    distances = model.distances(batch.vectors().norm(dim=-1))
+    harmonics = torch.randn(len(batch.senders), 4).double()
+    arguments = (h, batch.species, distances, harmonics, batch)
     found = layers[3](*arguments)
     layers[3].residual = False
     for total, own, change in zip(found.blocks, h.blocks, layers[3](*arguments).blocks, strict=True):

@@ -2,5 +2,6 @@
 
 from equipot.kernels.edge import EdgeProduct, Path, edge_product
 from equipot.kernels.edge_sum import edge_sum
+from equipot.kernels.interpolation import interpolate
 
-__all__ = ["EdgeProduct", "Path", "edge_product", "edge_sum"]
+__all__ = ["EdgeProduct", "Path", "edge_product", "edge_sum", "interpolate"]

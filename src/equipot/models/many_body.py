@@ -21,6 +21,7 @@ from equipot.models.architecture import SteerableConfig
 from equipot.nn.cutoff import polynomial_cutoff
 from equipot.nn.interaction import Interaction, NeighborNorm
 from equipot.nn.radial import Bessel
+from equipot.nn.radial_network import Distances
 from equipot.nn.readout import LayerwiseReadout
 from equipot.nn.species import SpeciesLinear
 from equipot.statistics import Statistics
@@ -100,12 +101,12 @@ class Layer(nn.Module):
         self,
         h: Features,
         species: Int[Tensor, " atoms"],
-        radial: Float[Tensor, "edges num_radial"],
+        distances: Distances,
         harmonics: Float[Tensor, "edges harmonics"],
         batch: AtomicBatch,
     ) -> Features:
         """The features of the next layer."""
-        a = self.interaction(h, radial, harmonics, batch)
+        a = self.interaction(h, distances, harmonics, batch)
         if self.isolated:
             return self.after(self.product(self.self_connection(a, species), species))
         return add(self.after(self.product(a, species)), self.self_connection(h, species))
@@ -160,17 +161,20 @@ class ManyBodyNetwork(nn.Module):
         config = self.config
         return LayerwiseReadout([config.channels] * config.num_layers, config.readout_hidden)
 
+    def distances(self, r: Float[Tensor, " edges"]) -> Distances:
+        """With the radial basis and its envelope."""
+        config = self.config
+        return Distances(r, self.radial, lambda d: polynomial_cutoff(d, config.cutoff, config.envelope_power))
+
     def forward(self, batch: AtomicBatch) -> Features:
         """Features of all layers."""
         vectors = batch.vectors().to(self.radial.dtype)
-        r = vectors.norm(dim=-1)
-        cut = polynomial_cutoff(r, self.config.cutoff, self.config.envelope_power)
-        radial = self.radial(r) * cut[:, None]
+        distances = self.distances(vectors.norm(dim=-1))
         harmonics = self.basis.packed_harmonics(vectors, range(self.config.l_max + 1))
         one_hot = functional.one_hot(batch.species, self.num_elements).to(vectors.dtype)
         h = self.embedding(Features(self.embedding.irreps_in, (one_hot[:, None],)))
         every = []
         for layer in self.layers:
-            h = layer(h, batch.species, radial, harmonics, batch)
+            h = layer(h, batch.species, distances, harmonics, batch)
             every.append(h)
         return side_by_side(every)

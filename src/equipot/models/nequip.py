@@ -25,6 +25,7 @@ from equipot.nn.cutoff import polynomial_cutoff
 from equipot.nn.dense import normalized_mlp
 from equipot.nn.density import DensityProjection
 from equipot.nn.radial import Bessel
+from equipot.nn.radial_network import Distances, RadialNetwork
 from equipot.nn.readout import LinearReadout
 from equipot.nn.species import SpeciesLinear
 from equipot.statistics import Statistics
@@ -79,7 +80,8 @@ class Layer(nn.Module):
         self.before = IrrepsLinear(irreps_in, irreps_in)
         self.density = DensityProjection(irreps_in, channels, config.l_max, self.gate.irreps_in.labels, basis)
         sizes = (config.num_radial, *config.radial_hidden, self.density.num_paths * channels)
-        self.radial = normalized_mlp(*sizes, scale=1 / sqrt(statistics.mean_neighbors))
+        layers = normalized_mlp(*sizes, scale=1 / sqrt(statistics.mean_neighbors))
+        self.radial = RadialNetwork(layers, envelope="basis")
         self.after = IrrepsLinear(self.density.irreps_out, self.gate.irreps_in)
         connected = config.self_connection == "all" or not first
         self.self_connection = (
@@ -91,12 +93,12 @@ class Layer(nn.Module):
         self,
         h: Features,
         species: Int[Tensor, " atoms"],
-        radial: Float[Tensor, "edges num_radial"],
+        distances: Distances,
         harmonics: Float[Tensor, "edges harmonics"],
         batch: AtomicBatch,
     ) -> Features:
         """The features of the next layer."""
-        weights = self.radial(radial).unflatten(-1, (self.density.num_paths, -1))
+        weights = self.radial(distances).unflatten(-1, (self.density.num_paths, -1))
         y = self.after(self.density(self.before(h), harmonics, weights, batch))
         if self.self_connection is not None:
             y = add(y, self.self_connection(h, species))
@@ -129,15 +131,18 @@ class NequIP(nn.Module):
         """F → 16 → 1, linear."""
         return LinearReadout(self.config.channels, self.config.readout_hidden)
 
+    def distances(self, r: Float[Tensor, " edges"]) -> Distances:
+        """With the radial basis and its envelope."""
+        config = self.config
+        return Distances(r, self.radial, lambda d: polynomial_cutoff(d, config.cutoff, config.envelope_power))
+
     def forward(self, batch: AtomicBatch) -> Features:
         """Features of the last layer."""
         vectors = batch.vectors().to(self.radial.dtype)
-        r = vectors.norm(dim=-1)
-        cut = polynomial_cutoff(r, self.config.cutoff, self.config.envelope_power)
-        radial = self.radial(r) * cut[:, None]
+        distances = self.distances(vectors.norm(dim=-1))
         harmonics = self.basis.packed_harmonics(vectors, range(self.config.l_max + 1))
         one_hot = functional.one_hot(batch.species, self.num_elements).to(vectors.dtype)
         h = self.embedding(Features(self.embedding.irreps_in, (one_hot[:, None],)))
         for layer in self.layers:
-            h = layer(h, batch.species, radial, harmonics, batch)
+            h = layer(h, batch.species, distances, harmonics, batch)
         return h

@@ -21,8 +21,9 @@ from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
 from equipot.models.architecture import ArchitectureConfig
 from equipot.nn.cutoff import EnvelopeName, envelope
-from equipot.nn.dense import AtomicEmbedding, ShiftedSoftplus, dense, enveloped, mlp
+from equipot.nn.dense import AtomicEmbedding, ShiftedSoftplus, dense, mlp
 from equipot.nn.radial import RadialName, radial_basis
+from equipot.nn.radial_network import Distances, RadialNetwork
 from equipot.nn.readout import DenseReadout
 from equipot.statistics import Statistics
 from equipot.tensor.basis import Spherical
@@ -55,22 +56,20 @@ class Interaction(nn.Module):
 
     def __init__(self, channels: int, num_radial: int) -> None:
         super().__init__()
-        self.filter = mlp(num_radial, channels, channels, activation=ShiftedSoftplus)
+        layers = mlp(num_radial, channels, channels, activation=ShiftedSoftplus)
+        self.filter = RadialNetwork(layers, envelope="result")
         self.before = dense(channels, channels, bias=False)
         self.after = mlp(channels, channels, channels, activation=ShiftedSoftplus)
 
     def forward(
         self,
         x: Float[Tensor, "atoms channels"],
-        radial: Float[Tensor, "edges num_radial"],
-        cut: Float[Tensor, " edges"],
+        distances: Distances,
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms channels"]:
         """The change of x."""
-        last = self.filter[-1]
-        assert isinstance(last, nn.Linear)
-        weights = enveloped(last, self.filter[:-1](radial), cut)
-        ones = cut.new_ones(cut.shape[0], 1)
+        weights = self.filter(distances)
+        ones = weights.new_ones(len(weights), 1)
         gathered = edge_product(CONVOLUTION, self.before(x)[:, None], ones, weights[:, None], batch)
         return self.after(gathered[:, 0])
 
@@ -93,11 +92,14 @@ class SchNet(nn.Module):
         """F → F/2 → 1."""
         return DenseReadout(self.irreps.channels("0e"))
 
+    def distances(self, r: Float[Tensor, " edges"]) -> Distances:
+        """With the radial basis and the cutoff function."""
+        return Distances(r, self.radial, lambda d: envelope(self.envelope, d, self.cutoff))
+
     def forward(self, batch: AtomicBatch) -> Features:
         """Features 0e."""
         x = self.embedding(batch.species)
-        r = batch.vectors().norm(dim=-1).to(x.dtype)
-        radial, cut = self.radial(r), envelope(self.envelope, r, self.cutoff)
+        distances = self.distances(batch.vectors().norm(dim=-1).to(x.dtype))
         for interaction in self.interactions:
-            x = x + interaction(x, radial, cut, batch)
+            x = x + interaction(x, distances, batch)
         return Features(irreps=self.irreps, blocks=(x[:, None],))

@@ -29,8 +29,9 @@ from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
 from equipot.models.architecture import SteerableConfig
 from equipot.nn.cutoff import EnvelopeName, envelope
-from equipot.nn.dense import AtomicEmbedding
+from equipot.nn.dense import AtomicEmbedding, enveloped
 from equipot.nn.radial import ExpNormal
+from equipot.nn.radial_network import Distances, RadialNetwork
 from equipot.nn.readout import DenseReadout
 from equipot.statistics import Statistics
 from equipot.tensor.basis import TensorBasis, get_basis
@@ -120,14 +121,13 @@ class Embedding(nn.Module):
 
     def forward(
         self,
-        radial: Float[Tensor, "edges_and_one num_radial"],
-        cut: Float[Tensor, "edges_and_one"],
+        distances: Distances,
         harmonics: Float[Tensor, "edges harmonics"],
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms parts channels"]:
-        """X of every atom; the last row of `radial` and `cut` is that of r = 0, an atom by itself."""
+        """X of every atom; the last of the distances is r = 0, an atom by itself."""
         z, z_self = self._pairs(batch)
-        filters = self.filters(radial).unflatten(-1, (3, -1)) * cut[:, None, None]
+        filters = enveloped(self.filters, distances.radial, distances.cut).unflatten(-1, (3, -1))
         x = edge_product(self.spec, None, harmonics, filters[:-1] * z[:, None], batch)
         one, *others = parts_of(x, self.basis)
         x = torch.cat([one + SCALES[0] * filters[-1, :1] * z_self[:, None], *others], dim=1)
@@ -156,19 +156,19 @@ class Interaction(nn.Module):
         self.basis, self.both_orders = basis, config.group == "O(3)"
         paths = tuple(Path(n, 0, n) for n in range(3))
         self.spec = EdgeProduct(inputs=PARTS, edge=(SCALAR,), outputs=PARTS, paths=paths, basis=basis.name)
-        self.filters = activated(config.num_radial, f, 2 * f, 3 * f)
+        layers = activated(config.num_radial, f, 2 * f, 3 * f)
+        self.filters = RadialNetwork(layers, envelope="result")
         self.before, self.after = Mix(f, basis), Mix(f, basis)
 
     def forward(
         self,
         x: Float[Tensor, "atoms parts channels"],
-        radial: Float[Tensor, "edges_and_one num_radial"],
-        cut: Float[Tensor, "edges_and_one"],
+        distances: Distances,
         harmonics: Float[Tensor, "edges harmonics"],
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms parts channels"]:
-        """X after the exchange; the last row of `radial` and `cut` is that of r = 0, an atom by itself."""
-        filters = self.filters(radial).unflatten(-1, (3, -1)) * cut[:, None, None]
+        """X after the exchange; the last of the distances is r = 0, an atom by itself."""
+        filters = self.filters(distances).unflatten(-1, (3, -1))
         x = x / (squared_norm(x) + 1)
         y = self.before(x)
         m = (
@@ -209,15 +209,18 @@ class TensorNet(nn.Module):
         """F → F/2 → 1."""
         return DenseReadout(self.irreps.channels(SCALAR))
 
+    def distances(self, r: Float[Tensor, " edges"]) -> Distances:
+        """With the radial basis and the cutoff function."""
+        return Distances(r, self.radial, lambda d: envelope(self.envelope, d, self.cutoff))
+
     def forward(self, batch: AtomicBatch) -> Features:
         """Features 0e, 1o and 2e."""
         vectors = batch.vectors().to(self.norm.weight.dtype)
-        r = functional.pad(vectors.norm(dim=-1), (0, 1))  # and r = 0 behind the edges
-        radial, cut = self.radial(r), envelope(self.envelope, r, self.cutoff)
+        distances = self.distances(functional.pad(vectors.norm(dim=-1), (0, 1)))  # r = 0 behind the edges
         harmonics = self.basis.packed_harmonics(vectors, range(3))
-        x = self.embedding(radial, cut, harmonics, batch)
+        x = self.embedding(distances, harmonics, batch)
         for interaction in self.interactions:
-            x = interaction(x, radial, cut, harmonics, batch)
+            x = interaction(x, distances, harmonics, batch)
         _, vector, symmetric = parts = parts_of(x, self.basis)
         s = self.invariants(self.norm(torch.cat([part.square().sum(1) for part in parts], dim=-1)))
         return Features(self.irreps, (s[:, None], vector, symmetric))

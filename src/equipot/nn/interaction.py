@@ -10,6 +10,7 @@ from equipot.batch import AtomicBatch
 from equipot.kernels import edge_sum
 from equipot.nn.dense import NormalizedLinear, normalized_mlp
 from equipot.nn.density import DensityProjection
+from equipot.nn.radial_network import Distances, RadialNetwork
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irrep, Irreps
 from equipot.tensor.linear import IrrepsLinear
@@ -43,7 +44,8 @@ class Interaction(nn.Module):
             irreps_in, channels, l_max, natural, basis, even_only=True, shared_variance=shared_variance
         )
         per_neighbor = 1 / mean_neighbors if neighbor_norm == "mean" else 1.0
-        self.radial = normalized_mlp(*radial_sizes, self.density.num_paths * channels, scale=per_neighbor)
+        layers = normalized_mlp(*radial_sizes, self.density.num_paths * channels, scale=per_neighbor)
+        self.radial = RadialNetwork(layers, envelope="basis")
         self.after = IrrepsLinear(self.density.irreps_out, Irreps.uniform(channels_out, natural))
         self.crowding = NormalizedLinear(radial_sizes[0], 1) if neighbor_norm == "density" else None
         self.irreps_out = self.after.irreps_out
@@ -51,14 +53,14 @@ class Interaction(nn.Module):
     def forward(
         self,
         h: Features,
-        radial: Float[Tensor, "edges num_radial"],
+        distances: Distances,
         harmonics: Float[Tensor, "edges harmonics"],
         batch: AtomicBatch,
     ) -> Features:
         """The density of every atom, `irreps_out`."""
-        weights = self.radial(radial).unflatten(-1, (self.density.num_paths, -1))
+        weights = self.radial(distances).unflatten(-1, (self.density.num_paths, -1))
         a = self.after(self.density(self.before(h), harmonics, weights, batch))
         if self.crowding is None:
             return a
-        crowd = 1 + edge_sum(torch.tanh(self.crowding(radial).square()), batch)
+        crowd = 1 + edge_sum(torch.tanh(self.crowding(distances.smooth).square()), batch)
         return Features(a.irreps, tuple(block / crowd[:, None] for block in a.blocks))

@@ -1,0 +1,106 @@
+"""Weights of messages as learned functions of the distance, and tables of them for inference."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from equipot.kernels import interpolate
+from equipot.nn.dense import enveloped
+
+FEWEST_KNOTS, MOST_KNOTS = 32, 8192
+
+
+class Distances:
+    """Lengths of the edges; their radial basis and cutoff function, computed if somebody asks."""
+
+    def __init__(
+        self,
+        r: Float[Tensor, " edges"],
+        radial: Callable[[Tensor], Tensor],
+        envelope: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.r, self._radial, self._envelope = r, radial, envelope
+
+    @cached_property
+    def radial(self) -> Float[Tensor, "edges num_radial"]:
+        """The basis as it is."""
+        return self._radial(self.r)
+
+    @cached_property
+    def cut(self) -> Float[Tensor, " edges"]:
+        """The cutoff function."""
+        return self._envelope(self.r)
+
+    @cached_property
+    def smooth(self) -> Float[Tensor, "edges num_radial"]:
+        """The basis, brought to zero at the cutoff."""
+        return self.radial * self.cut[:, None]
+
+
+class RadialNetwork(nn.Sequential):
+    """W(r): layers on a radial basis, zero at the cutoff.
+
+    `envelope="basis"`: of basis times cutoff function, through layers that are zero at zero; `"result"`: of the basis,
+    and the result times the cutoff function.
+
+    After `tabulate` it is a cubic Hermite table: for inference, since its weights are not used any more.
+    """
+
+    table: Tensor | None  # [knots, 2, outputs], see `interpolate`
+
+    def __init__(self, layers: nn.Sequential, envelope: Literal["basis", "result"]) -> None:
+        super().__init__(*layers)
+        self.envelope = envelope
+        self.spacing = self.error = 0.0
+        self.register_buffer("table", None, persistent=False)
+
+    def forward(self, at: Distances) -> Float[Tensor, "edges outputs"]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The weights of every edge."""
+        if self.table is not None:
+            return interpolate(self.table, at.r, self.spacing)
+        return self._computed(at)
+
+    def _computed(self, at: Distances) -> Tensor:
+        if self.envelope == "basis":
+            return super().forward(at.smooth)
+        *hidden, last = self
+        if isinstance(last, nn.Linear):
+            return enveloped(last, nn.Sequential(*hidden)(at.radial), at.cut)
+        return super().forward(at.radial) * at.cut[:, None]
+
+    def tabulate(self, distances: Callable[[Tensor], Distances], cutoff: float, tolerance: float) -> float:
+        """Make the table, with twice the knots until the largest error in between is within `tolerance`.
+
+        Errors are relative to the largest weight, and returned; without success there is no table. In float64, or
+        rounding bounds them from below.
+        """
+        intervals, like = FEWEST_KNOTS, next(self.parameters())
+        while True:
+            self.spacing = cutoff / intervals
+            knots = self.spacing * torch.arange(intervals + 1, dtype=like.dtype, device=like.device)
+            self.table = None
+            values, slopes = self._with_slopes(distances, knots)
+            between, _ = self._with_slopes(distances, knots[:-1] + 0.5 * self.spacing)
+            self.table = torch.stack([values, self.spacing * slopes], dim=1)
+            found = interpolate(self.table, knots[:-1] + 0.5 * self.spacing, self.spacing)
+            self.error = float((found - between).abs().max() / values.abs().max().clamp(min=1e-30))
+            if self.error <= tolerance:
+                return self.error
+            if 2 * intervals > MOST_KNOTS:
+                self.table = None
+                return self.error
+            intervals *= 2
+
+    def _with_slopes(self, distances: Callable[[Tensor], Distances], r: Tensor) -> tuple[Tensor, Tensor]:
+        """W(r) and dW/dr, which is linear in a direction that is then taken off."""
+        with torch.enable_grad():
+            r = r.detach().requires_grad_(True)
+            values = self._computed(distances(r))
+            direction = torch.zeros_like(values, requires_grad=True)
+            (along,) = torch.autograd.grad(values, r, direction, create_graph=True)
+            (slopes,) = torch.autograd.grad(along.sum(), direction)
+        return values.detach(), slopes.detach()

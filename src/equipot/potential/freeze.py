@@ -1,0 +1,37 @@
+"""A potential for inference: what depends on the distance alone becomes a table."""
+
+import copy
+from typing import Any
+
+import torch
+
+from equipot.nn.radial_network import RadialNetwork
+from equipot.potential.potential import Potential
+
+TOLERANCE = 1e-6  # of a weight, relative to the largest: what single precision leaves of a sum
+
+
+def frozen(potential: Potential, tolerance: float | None = None) -> Potential:
+    """A copy that cannot be trained; energies and forces are of the same tables, so forces stay exact derivatives.
+
+    Tables are made where their largest error is within `tolerance`, in float32 by default 1e-6. In float64, which is
+    asked for where every digit counts, there are none unless a tolerance is given.
+    """
+    out = copy.deepcopy(potential).requires_grad_(False).eval()
+    dtype = next(out.parameters()).dtype
+    if tolerance is None:
+        tolerance = 0.0 if dtype == torch.float64 else TOLERANCE
+    model: Any = out.model  # those that have such networks have `distances`
+    networks = [m for m in model.modules() if isinstance(m, RadialNetwork)]
+    if networks and tolerance:
+        out.double()
+        for network in networks:
+            network.tabulate(model.distances, out.cutoff, tolerance)
+        out.to(dtype)
+    return out
+
+
+def table_errors(potential: Potential) -> dict[str, float]:
+    """Largest error of each table between its knots, relative to the largest weight; empty when nothing is frozen."""
+    found = potential.model.named_modules()
+    return {n: m.error for n, m in found if isinstance(m, RadialNetwork) and m.table is not None}
