@@ -12,7 +12,8 @@ from equipot.data.collate import batch_of
 from equipot.evaluate import proofs
 from equipot.evaluate.proofs import verify
 from equipot.models import painn
-from equipot.potential import Potential, PotentialConfig
+from equipot.nn.radial_network import RadialNetwork
+from equipot.potential import Potential, PotentialConfig, frozen
 from equipot.tensor.features import Features
 from equipot.testing import isolated_energies, one_atom, random_potential
 
@@ -233,3 +234,18 @@ def test_a_model_that_suffers_from_single_precision_is_caught():
         return features.scalars * float(features.scalars.dtype == torch.float32)
 
     assert failed(altered(rounded).float()) == {"float32 = float64"}
+
+
+def test_a_table_that_is_not_the_network_is_caught(monkeypatch):
+    """Calculators use tables: the sheet compares them with the model in double precision, energy and forces."""
+
+    def wrong(potential: Potential) -> Potential:
+        out = frozen(potential)
+        for table in (m.table for m in out.modules() if isinstance(m, RadialNetwork)):
+            table[len(table) // 3 :, 0] *= 1.01
+        return out
+
+    potential = small("mace", "scalars only", torch.float32)
+    assert "frozen = float64" in {proof.name for proof in verify(potential, FRAMES[:1], quick=True)}
+    monkeypatch.setattr(proofs, "frozen", wrong)
+    assert failed(potential) == {"frozen = float64"}

@@ -1,6 +1,5 @@
 """A potential as a calculator of ASE, for one structure or for many independent copies at once."""
 
-import copy
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from ase.outputs import all_outputs
 from equipot.config import nearest
 from equipot.data.atomic_vectors import vectors_of
 from equipot.engines.neighborhood import Neighborhood, state
-from equipot.potential import Potential
+from equipot.potential import Potential, frozen
 from equipot.properties import Properties
 
 #: what comes with an energy; ASE's name `energies` are the energies of the atoms, `stresses` the stresses
@@ -67,7 +66,7 @@ class Calculator(ase_calculator.Calculator):
         skin: float = 0.5,
     ) -> None:
         super().__init__()
-        self.potential = copy.deepcopy(potential).requires_grad_(False).eval()
+        self.potential = frozen(potential)
         self.device = next(potential.parameters()).device if device is None else torch.device(device)
         self.potential.to(self.device)
         self.replicas = replicas

@@ -14,7 +14,7 @@ from equipot.data.conditions import refuse_unseen
 from equipot.data.frame import Frame
 from equipot.deploy.document import Proof
 from equipot.engines.drift import nve_drift
-from equipot.potential import Potential
+from equipot.potential import Potential, frozen, table_errors
 from equipot.testing.compare import Residuals, deviation, scale, worst
 from equipot.testing.evaluation import usual_state
 
@@ -58,7 +58,13 @@ def verify(
         ):  # else energy is none of positions
             proofs.append(_dynamics(precise, specimens))
     if next(potential.parameters()).dtype == torch.float32:
-        proofs.append(_single_precision(potential, precise, specimens))
+        how = _size(specimens)
+        proofs.append(_rounded("float32 = float64", potential, precise, specimens, how))
+        quick = frozen(potential)
+        errors = table_errors(quick)
+        if errors:
+            how = f"radial networks as tables within {max(errors.values()):.0e} of a weight, as calculators use them"
+            proofs.append(_rounded("frozen = float64", quick, precise, specimens, how))
     return tuple(proofs)
 
 
@@ -174,8 +180,10 @@ def _dynamics(potential: Potential, specimens: Specimens) -> Proof:
     return _proof("energy drift in NVE", {"energy": abs(fine)}, limit, detail)
 
 
-def _single_precision(potential: Potential, precise: Potential, specimens: Specimens) -> Proof:
-    """What training and fast dynamics lose by float32, relative to forces that matter and not to zero."""
+def _rounded(
+    title: str, potential: Potential, precise: Potential, specimens: Specimens, detail: str
+) -> Proof:
+    """What training and fast dynamics lose, relative to forces that matter and not to zero."""
     residuals: Residuals = {}
     for frame in specimens.frames:
         exact = testing.predict(precise, frame)
@@ -184,7 +192,7 @@ def _single_precision(potential: Potential, precise: Potential, specimens: Speci
             assert expected is not None
             error = deviation(value, expected, scale(precise, name))
             residuals[name] = max(error, residuals.get(name, 0.0))
-    return _proof("float32 = float64", residuals, SINGLE, _size(specimens))
+    return _proof(title, residuals, SINGLE, detail)
 
 
 def _zero_vectors(potential: Potential) -> list[Frame]:
