@@ -7,7 +7,9 @@ python benchmarks/accuracy/page.py --check   # says whether it is up to date
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent / "equal_time"))
 import ablation
+import equal_time
 import records
 from learning_curves import FIGURE
 from molecule import RESULTS
@@ -55,6 +57,13 @@ def page() -> str:
                 f"![Errors against the number of training frames](figures/{FIGURE.name})\n\n"
                 "Learning curves, by `python benchmarks/accuracy/learning_curves.py DATA`, the same time each.\n"
             )
+    against = equal_time.table(records.load(equal_time.RESULT))
+    if against:
+        about = (
+            "Each package on one thread for the same processor time, start-up included, by its documented recipe with "
+            "the schedule scaled to the time: `python benchmarks/accuracy/equal_time/equal_time.py DATA`."
+        )
+        parts.append("\n".join(["## The same time for everybody", "", about, "", *against, ""]))
     arms = ablation.table(records.load(ablation.RESULT))
     if arms:
         about = (

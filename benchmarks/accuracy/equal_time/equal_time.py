@@ -1,6 +1,6 @@
 """Equal wall-clock: what a user gets from MACE, NequIP and equipot in the same time, each with its documented recipe.
 
-    python benchmarks/accuracy/equal_time/compare.py DATA --budget 15min --arms mace,equipot-mace --peers FOLDER
+    python benchmarks/accuracy/equal_time/equal_time.py DATA --budget 15min --arms mace,equipot-mace --peers FOLDER
 
 DATA is the folder of 3BPA as in three_bpa.py. FOLDER holds the environments of the peers, mace/ and nequip/, and they
 are made there if they are not (`mace-torch==0.3.16`, `nequip==0.19.1`). Every arm trains on the same 450 frames, with
@@ -35,6 +35,7 @@ from three_bpa import PUBLISHED, three_bpa
 from equipot.data.frame import Frame
 from equipot.data.read import read
 
+RESULT = RESULTS / "equal_time_3bpa.json"
 NEEDS = {"mace": ["ase", "mace-torch==0.3.16"], "nequip": ["ase", "nequip==0.19.1"]}
 SHORT = {"mace": (1, 3), "nequip": (1, 3), "equipot": (200, 600)}  # epochs, steps of the two short runs
 
@@ -216,7 +217,7 @@ def main() -> int:
     parser.add_argument("--budget", type=seconds, default=900.0, help="of each run: 15min, 1h")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs"))
-    parser.add_argument("--result", type=Path, default=RESULTS / "equal_time_3bpa.json")
+    parser.add_argument("--result", type=Path, default=RESULT)
     parser.add_argument("--measure", action="store_true", help="measure start-up and time per unit, and stop")
     parser.add_argument("--table", action="store_true", help="print the table of the result file and stop")
     given = parser.parse_args()
