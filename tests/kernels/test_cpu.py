@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from equipot.config import parse
-from equipot.kernels import EdgeProduct, Path, chooser
+from equipot.kernels import EdgeProduct, Path, Table, TabulatedWeights, chooser
 from equipot.kernels.cpu import build
 from equipot.kernels.cpu import edge as cpu
-from equipot.kernels.cpu.edge import compiled_edge_product
+from equipot.kernels.cpu.edge import compiled_edge_product, compiled_tabulated_product
 from equipot.kernels.edge import edge_product
 from equipot.kernels.reference import reference_edge_product
 from equipot.potential import PotentialConfig
@@ -129,7 +129,7 @@ def test_programs_can_be_switched_off(undecided, monkeypatch):
 def test_a_wrong_program_is_refused(undecided, monkeypatch, caplog):
     """One coefficient of a kernel changed: the result is still right, and the user is told."""
     monkeypatch.setattr(
-        cpu, "source", lambda spec, scalar: original(spec, scalar).replace("o0 += ", "o0 -= ", 1)
+        cpu, "source", lambda spec, scalar, tabulated=False: original(spec, scalar).replace("o0 += ", "o0 -= ", 1)
     )
     cpu.program.cache_clear()
     given = arguments(PAINN, chain(), 16)
@@ -181,3 +181,64 @@ def test_models_on_compiled_operations_are_the_same_models(model, monkeypatch):
         found[back_end].append(torch.tensor(force_loss_gradient(potential, frames[:2])))
     for a, b in zip(found["auto"], found["reference"], strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def tabulated(spec, batch, channels, spacing=0.25):
+    """Weights of a table; distances of the edges that have nothing to do with the directions."""
+    torch.manual_seed(channels)
+    x, y, _ = arguments(spec, batch, channels)
+    rows = torch.randn(9, 2, len(spec.paths) * channels)
+    r = (torch.rand(len(batch.senders)) * 2.2 - 0.05).requires_grad_(
+        True
+    )  # below the first knot, above the last
+    return x, y, TabulatedWeights(Table(rows, spacing, len(spec.paths)), r)
+
+
+@pytest.mark.parametrize("basis", BASES)
+@pytest.mark.parametrize("second", [False, True])
+def test_weights_from_a_table_are_those_of_its_values(basis, second):
+    """Values, gradients of x, Y and r, and gradients of these."""
+    spec, batch = everything(basis, l_max=1), chain()
+    x, y, weights = tabulated(spec, batch, 16)
+    inputs = [x.requires_grad_(True), y.requires_grad_(True), weights.r]
+    results = []
+    for out in (
+        compiled_tabulated_product(spec, x, y, weights, batch),
+        reference_edge_product(spec, x, y, weights.values(), batch),
+    ):
+        g = chooser._direction(out)
+        first = torch.autograd.grad(out, inputs, g, create_graph=second)
+        results.append([out, *first])
+        if second:
+            along = sum((f * chooser._direction(f)).sum() for f in first)
+            results[-1] += torch.autograd.grad(along, inputs)
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, atol=TOLERANCE * float(b.detach().abs().max()), rtol=0)
+
+
+def test_a_table_is_read_by_the_program_that_runs(monkeypatch):
+    spec, batch = everything(l_max=1), chain()
+    x, y, weights = tabulated(spec, batch, 16)
+    monkeypatch.setattr(chooser, "tabulated_decisions", {})
+    found = edge_product(spec, x, y, weights, batch)
+    assert list(chooser.tabulated_decisions.values()) == [None]
+    torch.testing.assert_close(found, reference_edge_product(spec, x, y, weights.values(), batch))
+
+
+def test_a_wrong_program_for_tables_is_refused(monkeypatch, caplog):
+    spec, batch = everything(l_max=1), chain()
+    x, y, weights = tabulated(spec, batch, 16)
+    monkeypatch.setattr(chooser, "tabulated_decisions", {})
+    wrong = lambda *args: 1.001 * compiled_tabulated_product(*args)  # noqa: E731
+    monkeypatch.setattr(chooser, "compiled_tabulated_product", wrong)
+    found = edge_product(spec, x, y, weights, batch)
+    torch.testing.assert_close(found, reference_edge_product(spec, x, y, weights.values(), batch))
+    assert "differs from the reference" in caplog.text
+
+
+def test_a_table_for_other_paths_is_refused():
+    spec, batch = everything(l_max=1), chain()
+    x, y, weights = tabulated(spec, batch, 16)
+    other = TabulatedWeights(Table(weights.table.rows, 0.25, 1), weights.r)
+    with pytest.raises(ValueError, match=r"weights for 1 paths; expected"):
+        edge_product(spec, x, y, other, batch)

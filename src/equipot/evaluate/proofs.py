@@ -60,11 +60,11 @@ def verify(
     if next(potential.parameters()).dtype == torch.float32:
         how = _size(specimens)
         proofs.append(_rounded("float32 = float64", potential, precise, specimens, how))
-        quick = frozen(potential)
-        errors = table_errors(quick)
+        tabulated = frozen(potential)
+        errors = table_errors(tabulated)
         if errors:
             how = f"radial networks as tables within {max(errors.values()):.0e} of a weight, as calculators use them"
-            proofs.append(_rounded("frozen = float64", quick, precise, specimens, how))
+            proofs.append(_rounded("frozen = float64", tabulated, precise, specimens, how))
     return tuple(proofs)
 
 

@@ -14,8 +14,15 @@ from torch import Tensor
 
 from equipot.batch import AtomicBatch
 from equipot.kernels.cpu.build import NoCompiler, compiler
-from equipot.kernels.cpu.edge import SCALARS, compiled_edge_product, program
+from equipot.kernels.cpu.edge import (
+    SCALARS,
+    compiled_edge_product,
+    compiled_tabulated_product,
+    program,
+    whole_vectors,
+)
 from equipot.kernels.description import EdgeProduct, Path
+from equipot.kernels.interpolation import TabulatedWeights, reference_interpolate
 from equipot.kernels.reference import reference_edge_product
 from equipot.tensor.irreps import SCALAR
 
@@ -28,6 +35,7 @@ TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}
 
 #: what was decided, and why: (description, precision) -> None, or the reason for the reference
 decisions: dict[tuple[EdgeProduct, torch.dtype], str | None] = {}
+tabulated_decisions: dict[tuple[EdgeProduct, torch.dtype], str | None] = {}
 
 
 def compiled(
@@ -48,6 +56,57 @@ def compiled(
         if decisions[key] is not None:
             log.warning("The slower reference computes an edge operation: %s", decisions[key])
     return decisions[key] is None
+
+
+def compiled_tabulated(
+    spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: TabulatedWeights, batch: AtomicBatch
+) -> bool:
+    """The same for weights from a table, whose program is another one with a check of its own."""
+    rows, channels = weights.table.rows, weights.table.channels
+    if rows.device.type != "cpu" or not whole_vectors(channels, rows.dtype) or channels < MIN_CHANNELS:
+        return False
+    if torch.compiler.is_compiling() or type(harmonics) is not Tensor or rows.dtype not in SCALARS:
+        return False
+    if os.environ.get("EQUIPOT_KERNELS", "auto") == "reference" or len(harmonics) == 0:
+        return False
+    key = (spec, rows.dtype)
+    if key not in tabulated_decisions:
+        tabulated_decisions[key] = _reason_against_tabulated(spec, x, harmonics, weights, batch)
+        if tabulated_decisions[key] is not None:
+            log.warning("Weights are read from their table before: %s", tabulated_decisions[key])
+    return tabulated_decisions[key] is None
+
+
+def _reason_against_tabulated(
+    spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: TabulatedWeights, batch: AtomicBatch
+) -> str | None:
+    x, harmonics, r, part = _excerpt(x, harmonics, weights.r, batch)
+    results = []
+    try:
+        for operation in (compiled_tabulated_product, _values_first):
+            with torch.enable_grad():
+                given = [t.detach().clone().requires_grad_(True) for t in (x, harmonics, r) if t is not None]
+                tabulated = TabulatedWeights(weights.table, given[-1])
+                out = operation(spec, given[0] if x is not None else None, given[-2], tabulated, part)
+                first = torch.autograd.grad(
+                    out, given, _direction(out), allow_unused=True, materialize_grads=True
+                )
+            results.append([out.detach(), *first])
+    except NoCompiler as failure:
+        return str(failure)
+    error = _largest_difference(*results)
+    if error < TOLERANCE[r.dtype]:  # false for NaN, too
+        return None
+    return (
+        f"the program that reads it differs from the reference by {error:.1e} (relative). Please report this."
+    )
+
+
+def _values_first(
+    spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: TabulatedWeights, batch: AtomicBatch
+) -> Tensor:
+    values = reference_interpolate(weights.table.rows, weights.r, weights.table.spacing)
+    return reference_edge_product(spec, x, harmonics, values.unflatten(-1, (weights.table.paths, -1)), batch)
 
 
 def status() -> str:
@@ -78,11 +137,16 @@ def disagreement(
     spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
 ) -> float:
     """Largest relative difference between program and reference in values, first and second derivatives."""
-    worst = 0.0
     found, expected = (
         _with_derivatives(operation, spec, x, harmonics, weights, batch)
         for operation in (compiled_edge_product, reference_edge_product)
     )
+    return _largest_difference(found, expected)
+
+
+def _largest_difference(found: list[Tensor], expected: list[Tensor]) -> float:
+    """Of any tensor, relative to the largest number in it."""
+    worst = 0.0
     for a, b in zip(found, expected, strict=True):
         size = max(float(b.abs().max()) if b.numel() else 0.0, 1e-30)
         difference = float((a - b).abs().max()) / size if b.numel() else 0.0

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from equipot.batch import AtomicBatch
-from equipot.kernels.chooser import compiled
-from equipot.kernels.cpu.edge import compiled_edge_product
+from equipot.kernels.chooser import compiled, compiled_tabulated
+from equipot.kernels.cpu.edge import compiled_edge_product, compiled_tabulated_product
 from equipot.kernels.description import EdgeProduct, Path
+from equipot.kernels.interpolation import TabulatedWeights
 from equipot.kernels.reference import reference_edge_product
 
 __all__ = ["EdgeProduct", "Path", "edge_product"]
@@ -22,15 +23,22 @@ def edge_product(
     spec: EdgeProduct,
     x: Float[Tensor, "atoms inputs channels"] | None,
     harmonics: Float[Tensor, "edges harmonics"],
-    weights: Float[Tensor, "edges paths channels"],
+    weights: Float[Tensor, "edges paths channels"] | TabulatedWeights,
     batch: AtomicBatch,
 ) -> Float[Tensor, "atoms outputs channels"]:
     """Sum over neighbors of weighted couplings of their features with the harmonics of the direction.
 
     A path (l1, l2, l3) contributes W · scale · √(2l3+1) w3j(x, Y): (l, 0, l) is W x and (0, l, l) is W x Y.
     `x=None` stands for ones, where all inputs are 0e. The components of a degree-0 edge slot are Y_0 = 1 by
-    definition and are not read.
+    definition and are not read. Weights may be tabulated: then no array of edges × channels is made where a compiled
+    program runs.
     """
+    if isinstance(weights, TabulatedWeights):
+        if weights.table.paths != len(spec.paths):
+            raise ValueError(f"weights for {weights.table.paths} paths; expected {len(spec.paths)}")
+        if compiled_tabulated(spec, x, harmonics, weights, batch):
+            return compiled_tabulated_product(spec, x, harmonics, weights, batch)
+        weights = weights.values()
     spec.check(x, harmonics, weights)
     if compiled(spec, x, harmonics, weights, batch):
         return compiled_edge_product(spec, x, harmonics, weights, batch)

@@ -6,6 +6,7 @@ and is as smooth in its first derivative as energy and forces need to belong tog
 
 import logging
 import os
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -20,6 +21,44 @@ TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}  # relative to the large
 
 #: precision -> None, or the reason for the reference
 decisions: dict[torch.dtype, str | None] = {}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Weights of an edge operation as functions of the distance."""
+
+    rows: Float[Tensor, "knots 2 weights"]  # values, and slopes times the spacing; paths, then channels
+    spacing: float  # Å
+    paths: int
+
+    @property
+    def channels(self) -> int:
+        """Of every path."""
+        return self.rows.shape[2] // self.paths
+
+    @property
+    def spaced(self) -> tuple[int, float]:
+        """Knots, and knots per Å."""
+        return self.rows.shape[0], 1 / self.spacing
+
+    def at(self, r: Float[Tensor, " edges"]) -> Float[Tensor, "edges paths channels"]:
+        """The weights, as a tensor."""
+        return interpolate(self.rows, r, self.spacing).unflatten(-1, (self.paths, -1))
+
+
+@dataclass(frozen=True)
+class TabulatedWeights:
+    """Weights of edges that nobody has computed yet; an operation that can, reads the table while it runs."""
+
+    table: Table
+    r: Float[Tensor, " edges"]
+
+    def __getitem__(self, edges: slice) -> "TabulatedWeights":
+        return TabulatedWeights(self.table, self.r[edges])
+
+    def values(self) -> Float[Tensor, "edges paths channels"]:
+        """As a tensor."""
+        return self.table.at(self.r)
 
 
 def interpolate(

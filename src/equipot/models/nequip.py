@@ -81,7 +81,7 @@ class Layer(nn.Module):
         self.density = DensityProjection(irreps_in, channels, config.l_max, self.gate.irreps_in.labels, basis)
         sizes = (config.num_radial, *config.radial_hidden, self.density.num_paths * channels)
         layers = normalized_mlp(*sizes, scale=1 / sqrt(statistics.mean_neighbors))
-        self.radial = RadialNetwork(layers, envelope="basis")
+        self.radial = RadialNetwork(layers, self.density.num_paths, envelope="basis")
         self.after = IrrepsLinear(self.density.irreps_out, self.gate.irreps_in)
         connected = config.self_connection == "all" or not first
         self.self_connection = (
@@ -98,8 +98,7 @@ class Layer(nn.Module):
         batch: AtomicBatch,
     ) -> Features:
         """The features of the next layer."""
-        weights = self.radial(distances).unflatten(-1, (self.density.num_paths, -1))
-        y = self.after(self.density(self.before(h), harmonics, weights, batch))
+        y = self.after(self.density(self.before(h), harmonics, self.radial(distances), batch))
         if self.self_connection is not None:
             y = add(y, self.self_connection(h, species))
         return add(h, self.gate(y)) if self.residual else self.gate(y)

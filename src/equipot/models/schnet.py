@@ -57,7 +57,7 @@ class Interaction(nn.Module):
     def __init__(self, channels: int, num_radial: int) -> None:
         super().__init__()
         layers = mlp(num_radial, channels, channels, activation=ShiftedSoftplus)
-        self.filter = RadialNetwork(layers, envelope="result")
+        self.filter = RadialNetwork(layers, 1, envelope="result")
         self.before = dense(channels, channels, bias=False)
         self.after = mlp(channels, channels, channels, activation=ShiftedSoftplus)
 
@@ -68,9 +68,8 @@ class Interaction(nn.Module):
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms channels"]:
         """The change of x."""
-        weights = self.filter(distances)
-        ones = weights.new_ones(len(weights), 1)
-        gathered = edge_product(CONVOLUTION, self.before(x)[:, None], ones, weights[:, None], batch)
+        ones = x.new_ones(len(distances.r), 1)
+        gathered = edge_product(CONVOLUTION, self.before(x)[:, None], ones, self.filter(distances), batch)
         return self.after(gathered[:, 0])
 
 

@@ -31,7 +31,7 @@ from equipot.models.architecture import SteerableConfig
 from equipot.nn.cutoff import EnvelopeName, envelope
 from equipot.nn.dense import AtomicEmbedding, enveloped
 from equipot.nn.radial import ExpNormal
-from equipot.nn.radial_network import Distances, RadialNetwork
+from equipot.nn.radial_network import Distances, RadialNetwork, values
 from equipot.nn.readout import DenseReadout
 from equipot.statistics import Statistics
 from equipot.tensor.basis import TensorBasis, get_basis
@@ -157,7 +157,7 @@ class Interaction(nn.Module):
         paths = tuple(Path(n, 0, n) for n in range(3))
         self.spec = EdgeProduct(inputs=PARTS, edge=(SCALAR,), outputs=PARTS, paths=paths, basis=basis.name)
         layers = activated(config.num_radial, f, 2 * f, 3 * f)
-        self.filters = RadialNetwork(layers, envelope="result")
+        self.filters = RadialNetwork(layers, 3, envelope="result")
         self.before, self.after = Mix(f, basis), Mix(f, basis)
 
     def forward(
@@ -168,12 +168,12 @@ class Interaction(nn.Module):
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms parts channels"]:
         """X after the exchange; the last of the distances is r = 0, an atom by itself."""
-        filters = self.filters(distances).unflatten(-1, (3, -1))
+        filters = self.filters(distances)
         x = x / (squared_norm(x) + 1)
         y = self.before(x)
         m = (
             edge_product(self.spec, y, harmonics[:, :1], filters[:-1], batch)
-            + spread(filters[-1:], self.basis) * y
+            + spread(values(filters[-1:]), self.basis) * y
         )
         c = self._product(y, m)
         dx = self.after(c / (squared_norm(c) + 1))

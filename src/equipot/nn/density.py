@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
+from equipot.nn.radial_network import Weights
 from equipot.tensor.features import Features, concatenate_components
 from equipot.tensor.irreps import SCALAR, Irrep, Irreps, products
 
@@ -63,7 +64,7 @@ class DensityProjection(nn.Module):
         self,
         features: Features | None,
         harmonics: Float[Tensor, "edges harmonics"],
-        weights: Float[Tensor, "edges paths channels"],
+        weights: Weights,
         batch: AtomicBatch,
     ) -> Features:
         """The densities around every atom; `harmonics` are packed, l = 0 … l_max."""

@@ -45,7 +45,7 @@ class Interaction(nn.Module):
         )
         per_neighbor = 1 / mean_neighbors if neighbor_norm == "mean" else 1.0
         layers = normalized_mlp(*radial_sizes, self.density.num_paths * channels, scale=per_neighbor)
-        self.radial = RadialNetwork(layers, envelope="basis")
+        self.radial = RadialNetwork(layers, self.density.num_paths, envelope="basis")
         self.after = IrrepsLinear(self.density.irreps_out, Irreps.uniform(channels_out, natural))
         self.crowding = NormalizedLinear(radial_sizes[0], 1) if neighbor_norm == "density" else None
         self.irreps_out = self.after.irreps_out
@@ -58,8 +58,7 @@ class Interaction(nn.Module):
         batch: AtomicBatch,
     ) -> Features:
         """The density of every atom, `irreps_out`."""
-        weights = self.radial(distances).unflatten(-1, (self.density.num_paths, -1))
-        a = self.after(self.density(self.before(h), harmonics, weights, batch))
+        a = self.after(self.density(self.before(h), harmonics, self.radial(distances), batch))
         if self.crowding is None:
             return a
         crowd = 1 + edge_sum(torch.tanh(self.crowding(distances.smooth).square()), batch)

@@ -8,10 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from equipot.kernels import interpolate
+from equipot.kernels import Table, TabulatedWeights, interpolate
 from equipot.nn.dense import enveloped
 
+Weights = Float[Tensor, "edges paths channels"] | TabulatedWeights
 FEWEST_KNOTS, MOST_KNOTS = 32, 8192
+
+
+def values(weights: Weights) -> Float[Tensor, "edges paths channels"]:
+    """The weights as numbers, whether they are a table or not."""
+    return weights.values() if isinstance(weights, TabulatedWeights) else weights
 
 
 class Distances:
@@ -47,22 +53,23 @@ class RadialNetwork(nn.Sequential):
     `envelope="basis"`: of basis times cutoff function, through layers that are zero at zero; `"result"`: of the basis,
     and the result times the cutoff function.
 
-    After `tabulate` it is a cubic Hermite table: for inference, since its weights are not used any more.
+    After `tabulate` it is a cubic Hermite table, which the edge operation reads: for inference, since the layers are
+    not used any more.
     """
 
-    table: Tensor | None  # [knots, 2, outputs], see `interpolate`
+    table: Tensor | None  # [knots, 2, weights], see `interpolate`
 
-    def __init__(self, layers: nn.Sequential, envelope: Literal["basis", "result"]) -> None:
+    def __init__(self, layers: nn.Sequential, paths: int, envelope: Literal["basis", "result"]) -> None:
         super().__init__(*layers)
-        self.envelope = envelope
+        self.paths, self.envelope = paths, envelope
         self.spacing = self.error = 0.0
         self.register_buffer("table", None, persistent=False)
 
-    def forward(self, at: Distances) -> Float[Tensor, "edges outputs"]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The weights of every edge."""
+    def forward(self, at: Distances) -> Weights:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The weights of every edge for each of the paths."""
         if self.table is not None:
-            return interpolate(self.table, at.r, self.spacing)
-        return self._computed(at)
+            return TabulatedWeights(Table(self.table, self.spacing, self.paths), at.r)
+        return self._computed(at).unflatten(-1, (self.paths, -1))
 
     def _computed(self, at: Distances) -> Tensor:
         if self.envelope == "basis":

@@ -21,6 +21,7 @@ from equipot.batch import AtomicBatch
 from equipot.kernels.cpu.build import library
 from equipot.kernels.cpu.generate import VECTOR_BYTES, source
 from equipot.kernels.description import EdgeProduct
+from equipot.kernels.interpolation import Table, TabulatedWeights
 from equipot.tensor.irreps import Irrep
 from equipot.tensor.tables import constant
 
@@ -32,24 +33,35 @@ SERIAL_EDGES = 500
 class Program:
     """The compiled functions of one description and precision, called with tensors."""
 
-    def __init__(self, spec: EdgeProduct, dtype: torch.dtype) -> None:
+    def __init__(self, spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> None:
         self.dtype = dtype
         self.components = tuple(sum(i.dim for i in slots) for slots in (spec.inputs, spec.edge, spec.outputs))
-        self.library = library(source(spec, SCALARS[dtype]))
+        self.library = library(source(spec, SCALARS[dtype], tabulated))
+        self.number = ctypes.c_double if dtype == torch.float64 else ctypes.c_float
 
-    def call(self, name: str, graph: tuple[Tensor, ...], channels: int, *tensors: Tensor | None) -> None:
-        """Run a function on contiguous tensors; None is a null pointer."""
+    def call(
+        self,
+        name: str,
+        graph: tuple[Tensor, ...],
+        channels: int,
+        *tensors: Tensor | None,
+        table: tuple[int, float] | None = None,
+        out: tuple[Tensor, ...] = (),
+    ) -> None:
+        """Run a function on contiguous tensors; None is a null pointer; `table`: knots, and knots per Å."""
         rows, other = graph[0].shape[0] - 1, graph[1].shape[0]
         threads = 1 if other < SERIAL_EDGES else torch.get_num_threads()
         sizes = (ctypes.c_int64(rows), ctypes.c_int64(channels), ctypes.c_int(threads))
         pointers = [ctypes.c_void_p(t.data_ptr() if t is not None else None) for t in (*graph, *tensors)]
-        getattr(self.library, name)(*sizes, *pointers)
+        spaced = (ctypes.c_int64(table[0]), self.number(table[1])) if table is not None else ()
+        results = [ctypes.c_void_p(t.data_ptr()) for t in out]
+        getattr(self.library, name)(*sizes, *pointers, *spaced, *results)
 
 
 @cache
-def program(spec: EdgeProduct, dtype: torch.dtype) -> Program:
+def program(spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> Program:
     """Compiled once per process."""
-    return Program(spec, dtype)
+    return Program(spec, dtype, tabulated)
 
 
 class Forward(Function):
@@ -192,6 +204,49 @@ def _tangent_by_parts(
     return sums
 
 
+class Tabulated(Function):
+    """out[i] = Σ_j W(r) C x_j Y with W from a table, read where it is used."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        spec: EdgeProduct,
+        graph: tuple[Tensor, ...],
+        x: Tensor | None,
+        y: Tensor,
+        weights: Table,
+        r: Tensor,
+    ) -> Tensor:
+        """The sums."""
+        ctx.spec, ctx.graph, ctx.weights = spec, graph, weights
+        ctx.save_for_backward(x, y, r)
+        run, channels = program(spec, r.dtype, True), weights.channels
+        out = r.new_empty(graph[0].shape[0] - 1, run.components[2], channels)
+        run.call("forward", graph, channels, x, y, r, weights.rows, table=weights.spaced, out=(out,))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The gradients of x, Y and r; where they are to be differentiated again, through the weights themselves."""
+        x, y, r = ctx.saved_tensors
+        spec, graph, weights = ctx.spec, ctx.graph, ctx.weights
+        wants_x, g = x is not None and ctx.needs_input_grad[2], g.contiguous()
+        if torch.is_grad_enabled():
+            w = weights.at(r)
+            gx, gy, gw = Backward.apply(spec, graph, wants_x, x, y, w, g)
+            (gr,) = torch.autograd.grad(w, r, gw, create_graph=True) if r.requires_grad else (None,)
+            return None, None, gx, gy, None, gr
+        run, channels = program(spec, r.dtype, True), weights.channels
+        gx = None
+        if wants_x:
+            assert x is not None
+            gx = torch.empty_like(x)
+            run.call("senders", graph, channels, y, r, weights.rows, g, table=weights.spaced, out=(gx,))
+        gy, gr = torch.empty_like(y), torch.empty_like(r)
+        run.call("edges", graph[:2], channels, x, y, r, weights.rows, g, table=weights.spaced, out=(gy, gr))
+        return None, None, gx, gy, None, gr
+
+
 def _forward(spec: EdgeProduct, graph: tuple[Tensor, ...], x: Tensor | None, y: Tensor, w: Tensor) -> Tensor:
     run = program(spec, w.dtype)
     out = w.new_empty(graph[0].shape[0] - 1, run.components[2], w.shape[-1])
@@ -217,6 +272,26 @@ def compiled_edge_product(
         weights = pad(weights, (0, missing))
     out = Forward.apply(spec, graph, x, y, weights.contiguous())
     return _from_spherical(spec, spec.outputs, out[..., :channels] if missing else out)
+
+
+def compiled_tabulated_product(
+    spec: EdgeProduct,
+    x: Float[Tensor, "atoms inputs channels"] | None,
+    harmonics: Float[Tensor, "edges harmonics"],
+    weights: TabulatedWeights,
+    batch: AtomicBatch,
+) -> Float[Tensor, "atoms outputs channels"]:
+    """As `compiled_edge_product` with the values of the weights; their channels are whole vectors."""
+    graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
+    x = _to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
+    y = _to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
+    out = Tabulated.apply(spec, graph, x, y, weights.table, weights.r.contiguous())
+    return _from_spherical(spec, spec.outputs, out)
+
+
+def whole_vectors(channels: int, dtype: torch.dtype) -> bool:
+    """Whether channels fill vectors without rest."""
+    return channels % (VECTOR_BYTES // dtype.itemsize) == 0
 
 
 def _to_spherical(spec: EdgeProduct, slots: tuple[Irrep, ...], packed: Tensor) -> Tensor:
