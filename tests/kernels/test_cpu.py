@@ -129,7 +129,9 @@ def test_programs_can_be_switched_off(undecided, monkeypatch):
 def test_a_wrong_program_is_refused(undecided, monkeypatch, caplog):
     """One coefficient of a kernel changed: the result is still right, and the user is told."""
     monkeypatch.setattr(
-        cpu, "source", lambda spec, scalar, tabulated=False: original(spec, scalar).replace("o0 += ", "o0 -= ", 1)
+        cpu,
+        "source",
+        lambda spec, scalar, tabulated=False: original(spec, scalar).replace("o0 += ", "o0 -= ", 1),
     )
     cpu.program.cache_clear()
     given = arguments(PAINN, chain(), 16)

@@ -22,8 +22,9 @@ from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
 from equipot.models.architecture import ArchitectureConfig
 from equipot.nn.cutoff import EnvelopeName, envelope
-from equipot.nn.dense import AtomicEmbedding, dense, enveloped, mlp
+from equipot.nn.dense import AtomicEmbedding, dense, mlp
 from equipot.nn.radial import RadialName, radial_basis
+from equipot.nn.radial_network import Distances, RadialLinear
 from equipot.nn.readout import DenseReadout
 from equipot.statistics import Statistics
 from equipot.tensor.basis import Spherical
@@ -64,21 +65,20 @@ class Message(nn.Module):
     def __init__(self, channels: int, num_radial: int) -> None:
         super().__init__()
         self.phi = mlp(channels, channels, 3 * channels)
-        self.filter = dense(num_radial, 3 * channels)
+        self.filter = RadialLinear(num_radial, 3, channels)
 
     def forward(
         self,
         s: Float[Tensor, "atoms channels"],
         v: Float[Tensor, "atoms 3 channels"],
-        radial: Float[Tensor, "edges num_radial"],
-        cut: Float[Tensor, " edges"],
+        distances: Distances,
         harmonics: Float[Tensor, "edges 4"],
         batch: AtomicBatch,
     ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms 3 channels"]]:
         """The changes of s and v."""
         a, b, c = self.phi(s)[:, None].chunk(3, dim=-1)
-        weights = enveloped(self.filter, radial, cut).unflatten(-1, (3, -1))
-        out = edge_product(MESSAGE, torch.cat([a, b, c * v], dim=1), harmonics, weights, batch)
+        x = torch.cat([a, b, c * v], dim=1)
+        out = edge_product(MESSAGE, x, harmonics, self.filter(distances), batch)
         return out[:, 0], out[:, 1:]
 
 
@@ -118,16 +118,19 @@ class PaiNN(nn.Module):
         """F → F/2 → 1."""
         return DenseReadout(self.irreps.channels("0e"))
 
+    def distances(self, r: Float[Tensor, " edges"]) -> Distances:
+        """With the radial basis and the cutoff function."""
+        return Distances(r, self.radial, lambda d: envelope(self.envelope, d, self.cutoff))
+
     def forward(self, batch: AtomicBatch) -> Features:
         """Features 0e and 1o."""
         s = self.embedding(batch.species)
         v = s.new_zeros(s.shape[0], 3, s.shape[1])
         vectors = batch.vectors().to(s.dtype)
-        r = vectors.norm(dim=-1)
-        radial, cut = self.radial(r), envelope(self.envelope, r, self.cutoff)
+        distances = self.distances(vectors.norm(dim=-1))
         harmonics = self.basis.packed_harmonics(vectors, (0, 1))
         for message, update in zip(self.messages, self.updates, strict=True):
-            ds, dv = message(s, v, radial, cut, harmonics, batch)
+            ds, dv = message(s, v, distances, harmonics, batch)
             s, v = s + ds, v + dv
             ds, dv = update(s, v)
             s, v = s + ds, v + dv

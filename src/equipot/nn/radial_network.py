@@ -47,37 +47,27 @@ class Distances:
         return self.radial * self.cut[:, None]
 
 
-class RadialNetwork(nn.Sequential):
-    """W(r): layers on a radial basis, zero at the cutoff.
+class RadialFunction(nn.Module):
+    """W(r), zero at the cutoff: the weights of messages, for each of `paths`.
 
-    `envelope="basis"`: of basis times cutoff function, through layers that are zero at zero; `"result"`: of the basis,
-    and the result times the cutoff function.
-
-    After `tabulate` it is a cubic Hermite table, which the edge operation reads: for inference, since the layers are
-    not used any more.
+    After `tabulate` it is a cubic Hermite table, which the edge operation reads: for inference, since its parameters
+    are not used any more.
     """
 
     table: Tensor | None  # [knots, 2, weights], see `interpolate`
 
-    def __init__(self, layers: nn.Sequential, paths: int, envelope: Literal["basis", "result"]) -> None:
-        super().__init__(*layers)
-        self.paths, self.envelope = paths, envelope
-        self.spacing = self.error = 0.0
+    def _begin(self, paths: int) -> None:
+        self.paths, self.spacing, self.error = paths, 0.0, 0.0
         self.register_buffer("table", None, persistent=False)
 
-    def forward(self, at: Distances) -> Weights:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The weights of every edge for each of the paths."""
+    def forward(self, at: Distances) -> Weights:
+        """The weights of every edge."""
         if self.table is not None:
             return TabulatedWeights(Table(self.table, self.spacing, self.paths), at.r)
         return self._computed(at).unflatten(-1, (self.paths, -1))
 
-    def _computed(self, at: Distances) -> Tensor:
-        if self.envelope == "basis":
-            return super().forward(at.smooth)
-        *hidden, last = self
-        if isinstance(last, nn.Linear):
-            return enveloped(last, nn.Sequential(*hidden)(at.radial), at.cut)
-        return super().forward(at.radial) * at.cut[:, None]
+    def _computed(self, at: Distances) -> Float[Tensor, "edges weights"]:
+        raise NotImplementedError
 
     def tabulate(self, distances: Callable[[Tensor], Distances], cutoff: float, tolerance: float) -> float:
         """Make the table, with twice the knots until the largest error in between is within `tolerance`.
@@ -111,3 +101,37 @@ class RadialNetwork(nn.Sequential):
             (along,) = torch.autograd.grad(values, r, direction, create_graph=True)
             (slopes,) = torch.autograd.grad(along.sum(), direction)
         return values.detach(), slopes.detach()
+
+
+class RadialNetwork(RadialFunction, nn.Sequential):
+    """Layers on a radial basis.
+
+    `envelope="basis"`: of basis times cutoff function, through layers that are zero at zero; `"result"`: of the basis,
+    and the result times the cutoff function.
+    """
+
+    def __init__(self, layers: nn.Sequential, paths: int, envelope: Literal["basis", "result"]) -> None:
+        nn.Sequential.__init__(self, *layers)
+        self.envelope = envelope
+        self._begin(paths)
+
+    def _computed(self, at: Distances) -> Float[Tensor, "edges weights"]:
+        if self.envelope == "basis":
+            return nn.Sequential.forward(self, at.smooth)
+        *hidden, last = self
+        if isinstance(last, nn.Linear):
+            return enveloped(last, nn.Sequential(*hidden)(at.radial), at.cut)
+        return nn.Sequential.forward(self, at.radial) * at.cut[:, None]
+
+
+class RadialLinear(RadialFunction, nn.Linear):
+    """One linear layer on a radial basis, times the cutoff function; it starts as `dense` does."""
+
+    def __init__(self, num_radial: int, paths: int, channels: int) -> None:
+        nn.Linear.__init__(self, num_radial, paths * channels)
+        nn.init.xavier_uniform_(self.weight)
+        nn.init.zeros_(self.bias)
+        self._begin(paths)
+
+    def _computed(self, at: Distances) -> Float[Tensor, "edges weights"]:
+        return enveloped(self, at.radial, at.cut)

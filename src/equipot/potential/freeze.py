@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from equipot.nn.radial_network import RadialNetwork
+from equipot.nn.radial_network import RadialFunction
 from equipot.potential.potential import Potential
 
 TOLERANCE = 1e-6  # of a weight, relative to the largest: what single precision leaves of a sum
@@ -21,12 +21,11 @@ def frozen(potential: Potential, tolerance: float | None = None) -> Potential:
     dtype = next(out.parameters()).dtype
     if tolerance is None:
         tolerance = 0.0 if dtype == torch.float64 else TOLERANCE
-    model: Any = out.model  # those that have such networks have `distances`
-    networks = [m for m in model.modules() if isinstance(m, RadialNetwork)]
-    if networks and tolerance:
+    distances: Any = getattr(out.model, "distances", None)  # what architectures with such networks have
+    if distances is not None and tolerance:
         out.double()
-        for network in networks:
-            network.tabulate(model.distances, out.cutoff, tolerance)
+        for function in (m for m in out.model.modules() if isinstance(m, RadialFunction)):
+            function.tabulate(distances, out.cutoff, tolerance)
         out.to(dtype)
     return out
 
@@ -34,4 +33,4 @@ def frozen(potential: Potential, tolerance: float | None = None) -> Potential:
 def table_errors(potential: Potential) -> dict[str, float]:
     """Largest error of each table between its knots, relative to the largest weight; empty when nothing is frozen."""
     found = potential.model.named_modules()
-    return {n: m.error for n, m in found if isinstance(m, RadialNetwork) and m.table is not None}
+    return {n: m.error for n, m in found if isinstance(m, RadialFunction) and m.table is not None}
