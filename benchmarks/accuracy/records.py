@@ -68,9 +68,9 @@ def table(record: Record) -> list[str]:
 
 
 def _seeds(entries: Sequence[Record]) -> list[list[Record]]:
-    """Runs that differ in nothing but the seed, together."""
+    """Runs that differ in nothing but the seed, together; by model, then by the number of frames."""
     groups: dict[str, list[Record]] = {}
-    for entry in entries:
+    for entry in sorted(entries, key=lambda e: (e["model"]["name"], e["size"], e["frames"]["train"])):
         groups.setdefault(entry["series"], []).append(entry)
     return list(groups.values())
 
