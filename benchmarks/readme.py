@@ -77,6 +77,28 @@ def aspirin(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def three_bpa(result: dict[str, Any]) -> list[str]:
+    """The runs with all frames, one seed each, by their error at 1200 K."""
+    runs = [e for e in result["runs"].values() if e["frames"]["train"] == 450 and e["seed"] == 1]
+    tests = ("300 K", "600 K", "1200 K")
+    lines = [
+        "**3BPA**, trained at 300 K (`python benchmarks/accuracy/three_bpa.py 3bpa --budget 10min`; "
+        f"{where(runs[0])}): RMSE of the forces, meV/Å. More, and learning curves, in [accuracy](docs/accuracy.md).",
+        "",
+        f"| | training | {' | '.join(tests)} |",
+        "|---|---|---|---|---|",
+    ]
+    for entry in sorted(runs, key=lambda e: e["errors"]["1200 K"]["forces"]["rmse"]):
+        cells = [f"{1e3 * entry['errors'][t]['forces']['rmse']:.0f}" for t in tests]
+        minutes = f"{entry['budget_seconds'] / 60:.0f} min on one core"
+        lines.append(f"| {entry['model']['name']}, {entry['size']} | {minutes} | {' | '.join(cells)} |")
+    for name, numbers in result["published"].items():
+        if name in ("MACE L=2", "NequIP L=3"):
+            cells = [f"{numbers[t][1]:.0f}" for t in tests]
+            lines.append(f"| {name}, published | hours on a GPU | {' | '.join(cells)} |")
+    return lines
+
+
 def speed(result: dict[str, Any]) -> list[str]:
     lines = [
         "**Energy and forces beside SchNetPack's PaiNN**, same weights, eager, float32, in turn in one run "
@@ -102,7 +124,11 @@ def speed(result: dict[str, Any]) -> list[str]:
 
 def tables() -> str:
     parts = []
-    for name, make in (("demo", demo), ("rmd17_aspirin_painn", aspirin), ("speed_painn_schnetpack", speed)):
+    results = {
+        **{"demo": demo, "rmd17_aspirin_painn": aspirin, "three_bpa": three_bpa},
+        "speed_painn_schnetpack": speed,
+    }
+    for name, make in results.items():
         result = read(name)
         if result is not None:
             parts.append("\n".join(make(result)))
