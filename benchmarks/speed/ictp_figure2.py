@@ -110,6 +110,9 @@ def in_a_process_of_its_own(*arguments: Any) -> dict[str, float]:
     return json.loads(text)
 
 
+RESOLVED = 1.0  # MB, and ms: less is the noise of a process
+
+
 def draw(points: list[dict[str, Any]], path: Path) -> None:
     import matplotlib
 
@@ -126,7 +129,9 @@ def draw(points: list[dict[str, Any]], path: Path) -> None:
             axis = axes[row, column]
             for way in WAYS:
                 chosen = sorted(
-                    (p[name], p[quantity]) for p in points if p["way"] == way and p[fixed] == value
+                    (p[name], max(p[quantity], RESOLVED))
+                    for p in points
+                    if p["way"] == way and p[fixed] == value
                 )
                 axis.plot(*zip(*chosen, strict=True), marker="o", label=way)
             axis.set_yscale("log")
@@ -140,10 +145,14 @@ def draw(points: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--draw", action="store_true", help="draw what was measured, and stop")
     parser.add_argument("--molecules", type=int, default=5, help="in the batch, of 21 atoms each")
     parser.add_argument("--seconds", type=float, default=1.0, help="at least, for each point")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
+    if options.draw:
+        draw(json.loads(options.out.read_text(encoding="utf-8"))["points"], options.out.with_suffix(".png"))
+        return
     torch.set_num_threads(1)
     frames = [molecule(ELEMENTS, num_atoms=21, seed=seed) for seed in range(options.molecules)]
     points = []
