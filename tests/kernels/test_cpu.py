@@ -131,7 +131,7 @@ def test_a_wrong_program_is_refused(undecided, monkeypatch, caplog):
     monkeypatch.setattr(
         cpu,
         "source",
-        lambda spec, scalar, tabulated=False: original(spec, scalar).replace("o0 += ", "o0 -= ", 1),
+        lambda spec, dtype, tabulated: original(spec, dtype, tabulated).replace("o0 += ", "o0 -= ", 1),
     )
     cpu.program.cache_clear()
     given = arguments(PAINN, chain(), 16)

@@ -15,12 +15,12 @@ from torch import Tensor
 from equipot.batch import AtomicBatch
 from equipot.kernels.cpu.build import NoCompiler, compiler
 from equipot.kernels.cpu.edge import (
-    SCALARS,
     compiled_edge_product,
     compiled_tabulated_product,
     program,
     whole_vectors,
 )
+from equipot.kernels.cpu.vectors import SCALARS
 from equipot.kernels.description import EdgeProduct, Path
 from equipot.kernels.interpolation import TabulatedWeights, reference_interpolate
 from equipot.kernels.reference import reference_edge_product
@@ -42,16 +42,10 @@ def compiled(
     spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
 ) -> bool:
     """Whether the compiled program computes this; decides it, once, for every description and precision."""
-    if weights.device.type != "cpu" or weights.shape[-1] < MIN_CHANNELS or weights.dtype not in SCALARS:
-        return False
-    if torch.compiler.is_compiling() or type(harmonics) is not Tensor:  # traced, or without numbers
-        return False
-    if os.environ.get("EQUIPOT_KERNELS", "auto") == "reference":
+    if not _possible(weights, weights.shape[-1], harmonics):
         return False
     key = (spec, weights.dtype)
     if key not in decisions:
-        if len(harmonics) == 0:  # nothing to compare with
-            return False
         decisions[key] = _reason_against(spec, x, harmonics, weights, batch)
         if decisions[key] is not None:
             log.warning("The slower reference computes an edge operation: %s", decisions[key])
@@ -63,11 +57,7 @@ def compiled_tabulated(
 ) -> bool:
     """The same for weights from a table, whose program is another one with a check of its own."""
     rows, channels = weights.table.rows, weights.table.channels
-    if rows.device.type != "cpu" or not whole_vectors(channels, rows.dtype) or channels < MIN_CHANNELS:
-        return False
-    if torch.compiler.is_compiling() or type(harmonics) is not Tensor or rows.dtype not in SCALARS:
-        return False
-    if os.environ.get("EQUIPOT_KERNELS", "auto") == "reference" or len(harmonics) == 0:
+    if not (whole_vectors(channels, rows.dtype) and _possible(rows, channels, harmonics)):
         return False
     key = (spec, rows.dtype)
     if key not in tabulated_decisions:
@@ -75,6 +65,15 @@ def compiled_tabulated(
         if tabulated_decisions[key] is not None:
             log.warning("Weights are read from their table before: %s", tabulated_decisions[key])
     return tabulated_decisions[key] is None
+
+
+def _possible(like: Tensor, channels: int, harmonics: Tensor) -> bool:
+    """Whether there is anything to compile for, and edges to compare with."""
+    if like.device.type != "cpu" or channels < MIN_CHANNELS or like.dtype not in SCALARS:
+        return False
+    if torch.compiler.is_compiling() or type(harmonics) is not Tensor:  # traced, or without numbers
+        return False
+    return len(harmonics) > 0 and os.environ.get("EQUIPOT_KERNELS", "auto") != "reference"
 
 
 def _reason_against_tabulated(

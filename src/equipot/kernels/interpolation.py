@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from equipot.kernels.cpu.build import NoCompiler
-from equipot.kernels.cpu.interpolation import SCALARS, compiled_interpolate
+from equipot.kernels.cpu.interpolation import compiled_interpolate
+from equipot.kernels.cpu.vectors import SCALARS
 
 log = logging.getLogger("equipot")
 

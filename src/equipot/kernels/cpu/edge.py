@@ -19,15 +19,12 @@ from torch.nn.functional import pad
 
 from equipot.batch import AtomicBatch
 from equipot.kernels.cpu.build import library
-from equipot.kernels.cpu.generate import VECTOR_BYTES, source
+from equipot.kernels.cpu.generate import source
+from equipot.kernels.cpu.vectors import SERIAL_EDGES, VECTOR_BYTES
 from equipot.kernels.description import EdgeProduct
 from equipot.kernels.interpolation import Table, TabulatedWeights
 from equipot.tensor.irreps import Irrep
 from equipot.tensor.tables import constant
-
-SCALARS = {torch.float32: "float", torch.float64: "double"}
-#: below so many edges one thread is faster than waking others
-SERIAL_EDGES = 500
 
 
 class Program:
@@ -36,7 +33,7 @@ class Program:
     def __init__(self, spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> None:
         self.dtype = dtype
         self.components = tuple(sum(i.dim for i in slots) for slots in (spec.inputs, spec.edge, spec.outputs))
-        self.library = library(source(spec, SCALARS[dtype], tabulated))
+        self.library = library(source(spec, dtype, tabulated))
         self.number = ctypes.c_double if dtype == torch.float64 else ctypes.c_float
 
     def call(
