@@ -141,7 +141,9 @@ def train(arm: Arm, files: Files, folder: Path, length: int, seed: int) -> float
     """Processor seconds of the whole command, one thread; RuntimeError with the end of its output if it fails."""
     command = arm.prepare(files, folder, length, seed)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
+    # mace's e3nn 0.4 reads a pickle of its own when imported; nobody else is allowed to
+    pickles = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"} if arm.kind == "mace" else {}
+    environment = {**os.environ, **threads, **pickles}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(folder / "output.log", "w", encoding="utf-8") as log:
         done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)

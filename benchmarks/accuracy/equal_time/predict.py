@@ -7,8 +7,6 @@ import os
 import sys
 from typing import Any
 
-os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # e3nn 0.4 reads a pickle of its own
-
 import ase.io
 import numpy as np
 
@@ -16,6 +14,9 @@ import numpy as np
 def calculator(kind: str, model: str) -> Any:
     """As the package's manual opens a model on a CPU."""
     if kind == "mace":
+        os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = (
+            "1"  # its e3nn 0.4 reads a pickle of its own when imported
+        )
         from mace.calculators import MACECalculator
 
         return MACECalculator(model_paths=model, device="cpu", default_dtype="float32")

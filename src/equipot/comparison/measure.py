@@ -19,7 +19,7 @@ from equipot.comparison.said import message_of
 from equipot.comparison.table import Cost, Speed, Timing
 from equipot.data.collate import collate, graph
 from equipot.data.frame import Frame
-from equipot.potential import Potential
+from equipot.potential import Potential, frozen
 from equipot.train.config import TrainConfig
 from equipot.train.loop import Trainer
 from equipot.train.trial import trial
@@ -76,7 +76,7 @@ def costs(
     """Label -> cost, and label -> why it could not be measured."""
     sizes = _sizes(test)
     failed: dict[str, str] = {}
-    models = {label: c.potential.to(device) for label, c in contenders.items()}
+    models = {label: frozen(c.potential.to(device)) for label, c in contenders.items()}  # as calculators do
     evaluations = {
         size: {n: _evaluation(p, [test[k % len(test)] for k in range(size)]) for n, p in models.items()}
         for size in sizes
@@ -87,7 +87,7 @@ def costs(
     found = {}
     for label in (n for n in contenders if n not in failed):
         own, step = models[label], steps[label]
-        weights = _bytes(own.parameters())
+        weights = _bytes([*own.parameters(), *own.buffers()])
         found[label] = Cost(
             parameters=sum(p.numel() for p in own.parameters()),
             inference=tuple(_speed(own, test, size, timed[size][label]) for size in sizes),

@@ -1,5 +1,6 @@
 """Weights of messages as learned functions of the distance, and tables of them for inference."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from typing import Literal
@@ -47,7 +48,7 @@ class Distances:
         return self.radial * self.cut[:, None]
 
 
-class RadialFunction(nn.Module):
+class RadialFunction(nn.Module, ABC):
     """W(r), zero at the cutoff: the weights of messages, for each of `paths`.
 
     After `tabulate` it is a cubic Hermite table, which the edge operation reads: for inference, since its parameters
@@ -66,8 +67,9 @@ class RadialFunction(nn.Module):
             return TabulatedWeights(Table(self.table, self.spacing, self.paths), at.r)
         return self._computed(at).unflatten(-1, (self.paths, -1))
 
+    @abstractmethod
     def _computed(self, at: Distances) -> Float[Tensor, "edges weights"]:
-        raise NotImplementedError
+        """What the table is made of."""
 
     def tabulate(self, distances: Callable[[Tensor], Distances], cutoff: float, tolerance: float) -> float:
         """Make the table, with twice the knots until the largest error in between is within `tolerance`.

@@ -1,6 +1,6 @@
 """Adam in the eigenbasis of the gradients' covariance."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -38,13 +38,18 @@ class Soap(torch.optim.Optimizer):
         self._bundles: list[list[Bundle]] | None = None
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One update of all parameters; one without a gradient counts as having none to follow."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         if self._bundles is None:
             self._bundles = [list(self._bundled(group)) for group in self.param_groups]
         for group, bundles in zip(self.param_groups, self._bundles, strict=True):
             for bundle in bundles:
                 bundle.step(group)
+        return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a state; it is bundled anew at the next step."""
