@@ -1,7 +1,23 @@
-"""The edge operation: what every message passing model does with its neighbors."""
+"""What has to be fast: the sum over neighbors of every model, functions of the distance, polynomials of features."""
 
+from equipot.kernels.cpu.polynomial import compiles, evaluate
 from equipot.kernels.edge import EdgeProduct, Path, edge_product
 from equipot.kernels.edge_sum import edge_sum
 from equipot.kernels.interpolation import Table, TabulatedWeights, interpolate
+from equipot.kernels.polynomial import Node, Polynomial, Slot, Tape
 
-__all__ = ["EdgeProduct", "Path", "Table", "TabulatedWeights", "edge_product", "edge_sum", "interpolate"]
+__all__ = [
+    "EdgeProduct",
+    "Node",
+    "Path",
+    "Polynomial",
+    "Slot",
+    "Table",
+    "TabulatedWeights",
+    "Tape",
+    "compiles",
+    "edge_product",
+    "edge_sum",
+    "evaluate",
+    "interpolate",
+]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from equipot.batch import AtomicBatch
+from equipot.kernels.agreement import MIN_CHANNELS, TOLERANCE, compilable, largest_difference
 from equipot.kernels.cpu.build import NoCompiler, compiler
 from equipot.kernels.cpu.edge import (
     compiled_edge_product,
@@ -20,7 +21,6 @@ from equipot.kernels.cpu.edge import (
     program,
     whole_vectors,
 )
-from equipot.kernels.cpu.vectors import SCALARS
 from equipot.kernels.description import EdgeProduct, Path
 from equipot.kernels.interpolation import TabulatedWeights, reference_interpolate
 from equipot.kernels.reference import reference_edge_product
@@ -28,10 +28,7 @@ from equipot.tensor.irreps import SCALAR
 
 log = logging.getLogger("equipot")
 
-MIN_CHANNELS = 16  # fewer do not fill a vector of 64 bytes
 CHECKED_ATOMS = 32  # of the first structure that a program sees
-#: relative to the largest number; sums of some hundred terms in another order
-TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}
 
 #: what was decided, and why: (description, precision) -> None, or the reason for the reference
 decisions: dict[tuple[EdgeProduct, torch.dtype], str | None] = {}
@@ -69,11 +66,7 @@ def compiled_tabulated(
 
 def _possible(like: Tensor, channels: int, harmonics: Tensor) -> bool:
     """Whether there is anything to compile for, and edges to compare with."""
-    if like.device.type != "cpu" or channels < MIN_CHANNELS or like.dtype not in SCALARS:
-        return False
-    if torch.compiler.is_compiling() or type(harmonics) is not Tensor:  # traced, or without numbers
-        return False
-    return len(harmonics) > 0 and os.environ.get("EQUIPOT_KERNELS", "auto") != "reference"
+    return compilable(harmonics, channels) and compilable(like, channels) and len(harmonics) > 0
 
 
 def _reason_against_tabulated(
@@ -93,7 +86,7 @@ def _reason_against_tabulated(
             results.append([out.detach(), *first])
     except NoCompiler as failure:
         return str(failure)
-    error = _largest_difference(*results)
+    error = largest_difference(*results)
     if error < TOLERANCE[r.dtype]:  # false for NaN, too
         return None
     return (
@@ -140,17 +133,7 @@ def disagreement(
         _with_derivatives(operation, spec, x, harmonics, weights, batch)
         for operation in (compiled_edge_product, reference_edge_product)
     )
-    return _largest_difference(found, expected)
-
-
-def _largest_difference(found: list[Tensor], expected: list[Tensor]) -> float:
-    """Of any tensor, relative to the largest number in it."""
-    worst = 0.0
-    for a, b in zip(found, expected, strict=True):
-        size = max(float(b.abs().max()) if b.numel() else 0.0, 1e-30)
-        difference = float((a - b).abs().max()) / size if b.numel() else 0.0
-        worst = difference if not difference <= worst else worst  # NaN wins
-    return worst
+    return largest_difference(found, expected)
 
 
 def _with_derivatives(

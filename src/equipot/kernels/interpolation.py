@@ -12,13 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from equipot.kernels.agreement import TOLERANCE
 from equipot.kernels.cpu.build import NoCompiler
 from equipot.kernels.cpu.interpolation import compiled_interpolate
 from equipot.kernels.cpu.vectors import SCALARS
 
 log = logging.getLogger("equipot")
-
-TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}  # relative to the largest number, with derivatives
 
 #: precision -> None, or the reason for the reference
 decisions: dict[torch.dtype, str | None] = {}
@@ -53,9 +52,6 @@ class TabulatedWeights:
 
     table: Table
     r: Float[Tensor, " edges"]
-
-    def __getitem__(self, edges: slice) -> "TabulatedWeights":
-        return TabulatedWeights(self.table, self.r[edges])
 
     def values(self) -> Float[Tensor, "edges paths channels"]:
         """As a tensor."""

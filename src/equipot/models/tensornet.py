@@ -29,15 +29,15 @@ from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
 from equipot.models.architecture import SteerableConfig
 from equipot.nn.cutoff import EnvelopeName, envelope
-from equipot.nn.dense import AtomicEmbedding, enveloped
+from equipot.nn.dense import AtomicEmbedding
+from equipot.nn.matrices import damped, damped_product, with_square
 from equipot.nn.radial import ExpNormal
-from equipot.nn.radial_network import Distances, RadialNetwork, values
+from equipot.nn.radial_network import Distances, RadialLinear, RadialNetwork, values
 from equipot.nn.readout import DenseReadout
 from equipot.statistics import Statistics
 from equipot.tensor.basis import TensorBasis, get_basis
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import SCALAR, VECTOR, Irrep, Irreps
-from equipot.tensor.matrix import multiply, to_matrices, to_parts
 
 PARTS = (SCALAR, VECTOR, Irrep(2, 1))
 # the parts of 1, [r̂]_× and r̂ r̂ᵀ − 1/3 are these multiples of the harmonics, whose norm is √(2l+1)
@@ -100,7 +100,8 @@ class Mix(nn.Module):
     def forward(self, x: Float[Tensor, "atoms parts channels"]) -> Float[Tensor, "atoms parts channels"]:
         """Mixed channels of each part."""
         pairs = zip(self.linear, parts_of(x, self.basis), strict=True)
-        return torch.cat([linear(part) for linear, part in pairs], dim=1)
+        # contiguous: one product of matrices, where PyTorch would make one per atom
+        return torch.cat([linear(part.contiguous()) for linear, part in pairs], dim=1)
 
 
 class Embedding(nn.Module):
@@ -114,7 +115,8 @@ class Embedding(nn.Module):
         self.spec = EdgeProduct(inputs=(SCALAR,), edge=PARTS, outputs=PARTS, paths=paths, basis=basis.name)
         self.atoms = AtomicEmbedding(elements, f, num_rows=128)
         self.pairs = nn.Linear(2 * f, f)
-        self.filters = nn.Linear(config.num_radial, 3 * f)  # f_I, f_A, f_S side by side
+        self.filters = RadialLinear(config.num_radial, 3, f)  # f_I, f_A, f_S side by side
+        self.filters.reset_parameters()
         self.norm = nn.LayerNorm(f)
         self.scalars = activated(f, 2 * f, 3 * f)
         self.mix = Mix(f, basis)
@@ -122,29 +124,31 @@ class Embedding(nn.Module):
     def forward(
         self,
         distances: Distances,
+        itself: Distances,
         harmonics: Float[Tensor, "edges harmonics"],
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms parts channels"]:
-        """X of every atom; the last of the distances is r = 0, an atom by itself."""
-        z, z_self = self._pairs(batch)
-        filters = enveloped(self.filters, distances.radial, distances.cut).unflatten(-1, (3, -1))
-        x = edge_product(self.spec, None, harmonics, filters[:-1] * z[:, None], batch)
+        """X of every atom; `itself`: r = 0."""
+        # Z_ij is a sum of what i and what j brings
+        of_center, of_neighbor = self._elements(batch)
+        filters = self.filters(distances)
+        own = edge_product(self.spec, None, harmonics, filters, batch)
+        x = of_center * own + edge_product(self.spec, of_neighbor, harmonics, filters, batch)
         one, *others = parts_of(x, self.basis)
-        x = torch.cat([one + SCALES[0] * filters[-1, :1] * z_self[:, None], *others], dim=1)
+        at_zero = SCALES[0] * values(self.filters(itself))[:, :1]
+        x = torch.cat([one + at_zero * (of_center + of_neighbor), *others], dim=1)
         factors = self.scalars(self.norm(squared_norm(x)[:, 0])).unflatten(-1, (3, -1))
         return spread(factors, self.basis) * self.mix(x)
 
-    def _pairs(
+    def _elements(
         self, batch: AtomicBatch
-    ) -> tuple[Float[Tensor, "edges channels"], Float[Tensor, "atoms channels"]]:
-        """Z_ij and Z_ii, rows of a table of all pairs of elements."""
-        s = len(self.atoms.atomic_numbers)
-        a = self.atoms(torch.arange(s, device=batch.species.device))
-        table = self.pairs(
-            torch.cat([a[:, None].expand(s, s, -1), a[None].expand(s, s, -1)], dim=-1)
-        ).flatten(0, 1)
-        center, neighbor = batch.species[batch.receivers], batch.species[batch.senders]
-        return table.index_select(0, s * center + neighbor), table.index_select(0, (s + 1) * batch.species)
+    ) -> tuple[Float[Tensor, "atoms 1 channels"], Float[Tensor, "atoms 1 channels"]]:
+        """The halves of Z: [a_i, a_j] W + b = (a_i W_1 + b) + a_j W_2, looked up by element."""
+        weight, neighbor = self.pairs.weight.chunk(2, dim=1)
+        a = self.atoms(torch.arange(len(self.atoms.atomic_numbers), device=batch.species.device))
+        center = functional.linear(a, weight, self.pairs.bias)
+        rows = (t.index_select(0, batch.species)[:, None] for t in (center, functional.linear(a, neighbor)))
+        return next(rows), next(rows)
 
 
 class Interaction(nn.Module):
@@ -164,30 +168,19 @@ class Interaction(nn.Module):
         self,
         x: Float[Tensor, "atoms parts channels"],
         distances: Distances,
+        itself: Distances,
         harmonics: Float[Tensor, "edges harmonics"],
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms parts channels"]:
-        """X after the exchange; the last of the distances is r = 0, an atom by itself."""
-        filters = self.filters(distances)
-        x = x / (squared_norm(x) + 1)
+        """X after the exchange; `itself`: r = 0."""
+        x = damped(x)
         y = self.before(x)
         m = (
-            edge_product(self.spec, y, harmonics[:, :1], filters[:-1], batch)
-            + spread(values(filters[-1:]), self.basis) * y
+            edge_product(self.spec, y, harmonics[:, :1], self.filters(distances), batch)
+            + spread(values(self.filters(itself)), self.basis) * y
         )
-        c = self._product(y, m)
-        dx = self.after(c / (squared_norm(c) + 1))
-        matrix = to_matrices(dx, self.basis)
-        return x + dx + to_parts(multiply(matrix, matrix), self.basis)
-
-    def _product(
-        self, y: Float[Tensor, "atoms parts channels"], m: Float[Tensor, "atoms parts channels"]
-    ) -> Float[Tensor, "atoms parts channels"]:
-        """The parts of Y M + M Y."""
-        a, b = to_matrices(y, self.basis), to_matrices(m, self.basis)
-        return to_parts(
-            multiply(a, b) + multiply(b, a) if self.both_orders else 2 * multiply(a, b), self.basis
-        )
+        dx = self.after(damped_product(y, m, self.basis, self.both_orders))
+        return with_square(x, dx, self.basis)
 
 
 class TensorNet(nn.Module):
@@ -216,11 +209,11 @@ class TensorNet(nn.Module):
     def forward(self, batch: AtomicBatch) -> Features:
         """Features 0e, 1o and 2e."""
         vectors = batch.vectors().to(self.norm.weight.dtype)
-        distances = self.distances(functional.pad(vectors.norm(dim=-1), (0, 1)))  # r = 0 behind the edges
+        distances, itself = self.distances(vectors.norm(dim=-1)), self.distances(vectors.new_zeros(1))
         harmonics = self.basis.packed_harmonics(vectors, range(3))
-        x = self.embedding(distances, harmonics, batch)
+        x = self.embedding(distances, itself, harmonics, batch)
         for interaction in self.interactions:
-            x = interaction(x, distances, harmonics, batch)
+            x = interaction(x, distances, itself, harmonics, batch)
         _, vector, symmetric = parts = parts_of(x, self.basis)
         s = self.invariants(self.norm(torch.cat([part.square().sum(1) for part in parts], dim=-1)))
         return Features(self.irreps, (s[:, None], vector, symmetric))

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from equipot.kernels import Node, Polynomial, Slot, Tape, compiles, evaluate
 from equipot.tensor.basis import get_basis
-from equipot.tensor.features import Features
+from equipot.tensor.features import Features, concatenate_components, from_spherical, in_spherical
 from equipot.tensor.irreps import Irrep, Irreps
 from equipot.tensor.paths import ProductPath
 
@@ -44,7 +45,7 @@ class ProductSums:
     """
 
     def __init__(self, paths: Sequence[Sequence[ProductPath]], l_max: int, basis: str) -> None:
-        self.basis = get_basis(basis)
+        self.basis, self.l_max = get_basis(basis), l_max
         self.outputs: tuple[Irrep, ...] = tuple(into[0][-1][1] for into in paths)
         inner = {path[:n] for into in paths for path in into for n in range(2, len(path))}
         rest = {path for into in paths for path in into if len(path) > 1} - inner
@@ -53,9 +54,15 @@ class ProductSums:
         number = {path: n for n, path in enumerate(ordered)}
         self.paths = [[number[path] for path in into] for into in paths]
         self.endings = [_by_ending(into, number) for into in paths]
+        self._polynomials: dict[bool, Polynomial] = {}  # with the same weights for all rows, or not
 
     def __call__(self, a: Features, weights: Sequence[Float[Tensor, "_ _ channels"]]) -> Features:
         """The weighted sums; `weights`, [rows, paths, channels], in the order of the outputs and their paths."""
+        if compiles(a.blocks[0]):
+            packed = concatenate_components(in_spherical(a, self.basis))
+            shared = len(weights[0]) == 1
+            found = evaluate(self._polynomial(shared), packed, *weights)
+            return from_spherical(Features(Irreps.uniform(a.irreps[0][0], self.outputs), found), self.basis)
         products = self._products(a, self.inner)
         blocks = []
         for out, w, endings in zip(self.outputs, weights, self.endings, strict=True):
@@ -66,6 +73,42 @@ class ProductSums:
                 terms.append(inner if l2 is None else self.basis.couple(inner, l1, a.blocks[l2], l2, out.l))
             blocks.append(_sum(terms))
         return Features(Irreps.uniform(a.irreps[0][0], self.outputs), tuple(blocks))
+
+    def __deepcopy__(self, memo: dict) -> "ProductSums":
+        return self  # never changes
+
+    def _polynomial(self, shared: bool) -> Polynomial:
+        """The same in spherical components: of A, all degrees behind one another, and of the weights."""
+        if shared not in self._polynomials:
+            self._polynomials[shared] = self._written(shared)
+        return self._polynomials[shared]
+
+    def _written(self, shared: bool) -> Polynomial:
+        tape = Tape()
+        products = [
+            [tape.input(0, m) for m in range(l**2, (l + 1) ** 2)] for l in range(self.l_max + 1)
+        ]  # [product][component]
+
+        def couple(x: Sequence[Node], l1: int, l2: int, l3: int) -> list[Node]:
+            return tape.couple(x, l1, products[l2], l2, l3, self.basis.coupling_gain(l1, l2, l3))
+
+        for before, l1, l2, degrees in self.inner:
+            products += [couple(products[before], l1, l2, l3) for l3 in degrees]
+        expressions = []
+        for slot, (out, endings) in enumerate(zip(self.outputs, self.endings, strict=True), start=1):
+            terms = []
+            for (l1, l2), numbered in endings:
+                pairs = [(tape.input(slot, path), products[n]) for path, n in numbered]
+                columns = zip(*(x for _, x in pairs), strict=True)
+                inner = [
+                    tape.sum([(1.0, tape.product(w, x)) for (w, _), x in zip(pairs, column, strict=True)])
+                    for column in columns
+                ]
+                terms.append(inner if l2 is None else couple(inner, l1, l2, out.l))
+            expressions.append(tuple(tape.sum([(1.0, t[k]) for t in terms]) for k in range(out.dim)))
+        kind = "shared" if shared else "row"
+        inputs = (Slot((self.l_max + 1) ** 2), *(Slot(len(into), kind) for into in self.paths))
+        return Polynomial(tape, inputs, tuple(Slot(out.dim) for out in self.outputs), tuple(expressions))
 
     def apart(self, a: Features) -> Features:
         """Every product on its own, those into one irrep side by side as channels."""

@@ -3,10 +3,18 @@
 from math import sqrt
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import SCALAR, Irreps
+
+
+def mixed(
+    x: Float[Tensor, "*rows channels_in"], weight: Float[Tensor, "channels_in channels"]
+) -> Float[Tensor, "*rows channels"]:
+    """One product of matrices, x W, also for a part of packed features, where PyTorch would make one per row."""
+    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], weight.shape[1])
 
 
 class IrrepsLinear(nn.Module):
@@ -37,6 +45,6 @@ class IrrepsLinear(nn.Module):
         blocks = []
         for _, irrep in self.irreps_out:
             weight = self.weights[str(irrep)]
-            block = features[irrep] @ (weight / sqrt(weight.shape[0]))
+            block = mixed(features[irrep], weight / sqrt(weight.shape[0]))
             blocks.append(block + self.bias if self.bias is not None and irrep == SCALAR else block)
         return Features(self.irreps_out, tuple(blocks))
