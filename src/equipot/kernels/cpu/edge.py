@@ -2,7 +2,7 @@
 
 Spherical components only; the caller converts. Every derivative is again one of the generated functions:
 
-    forward F(x, Y, W);   senders G(Y, W, g);   edges E(x, Y, W, g) = (∂/∂Y, ∂/∂W)
+    forward F(x, Y, W);   backward B(x, Y, W, g) = (∂/∂x, ∂/∂Y, ∂/∂W), or without ∂/∂x
 
 and each of them is linear in every argument.
 """
@@ -46,13 +46,35 @@ class Program:
         out: tuple[Tensor, ...] = (),
     ) -> None:
         """Run a function on contiguous tensors; None is a null pointer; `table`: knots, and knots per Å."""
-        rows, other = graph[0].shape[0] - 1, graph[1].shape[0]
-        threads = 1 if other < SERIAL_EDGES else torch.get_num_threads()
-        sizes = (ctypes.c_int64(rows), ctypes.c_int64(channels), ctypes.c_int(threads))
+        sizes = (ctypes.c_int64(graph[0].shape[0] - 1), ctypes.c_int64(channels), ctypes.c_int(_threads(graph)))
         pointers = [ctypes.c_void_p(t.data_ptr() if t is not None else None) for t in (*graph, *tensors)]
         spaced = (ctypes.c_int64(table[0]), self.number(table[1])) if table is not None else ()
         results = [ctypes.c_void_p(t.data_ptr()) for t in out]
         getattr(self.library, name)(*sizes, *pointers, *spaced, *results)
+
+
+    def backward(
+        self,
+        graph: tuple[Tensor, ...],
+        wants_x: bool,
+        given: tuple[Tensor | None, ...],
+        out: tuple[Tensor, Tensor],
+        table: tuple[int, float] | None = None,
+    ) -> Tensor | None:
+        """Fill the gradients of Y and W, or r, and return that of x if it is wanted; `given`: x … g."""
+        x, g = given[0], given[-1]
+        assert g is not None
+        channels = g.shape[-1]
+        if not wants_x or x is None:
+            self.call("edges", graph[:2], channels, *given, table=table, out=out)
+            return None
+        sums = x.new_zeros(_threads(graph), *x.shape)
+        self.call("backward", graph[:2], channels, *given, table=table, out=(sums, *out))
+        return sums[0] if len(sums) == 1 else sums.sum(0)
+
+
+def _threads(graph: tuple[Tensor, ...]) -> int:
+    return 1 if graph[1].shape[0] < SERIAL_EDGES else torch.get_num_threads()
 
 
 @cache
@@ -101,14 +123,8 @@ class Backward(Function):
         ctx.spec, ctx.graph = spec, graph
         ctx.save_for_backward(x, y, w, g)
         ctx.set_materialize_grads(False)
-        run = program(spec, w.dtype)
-        gx = None
-        if wants_x:
-            assert x is not None
-            gx = torch.empty_like(x)
-            run.call("senders", graph, w.shape[-1], y, w, g, gx)
         gy, gw = torch.empty_like(y), torch.empty_like(w)
-        run.call("edges", graph[:2], w.shape[-1], x, y, w, g, gy, gw)
+        gx = program(spec, w.dtype).backward(graph, wants_x, (x, y, w, g), (gy, gw))
         return gx, gy, gw
 
     @staticmethod
@@ -233,14 +249,9 @@ class Tabulated(Function):
             gx, gy, gw = Backward.apply(spec, graph, wants_x, x, y, w, g)
             (gr,) = torch.autograd.grad(w, r, gw, create_graph=True) if r.requires_grad else (None,)
             return None, None, gx, gy, None, gr
-        run, channels = program(spec, r.dtype, True), weights.channels
-        gx = None
-        if wants_x:
-            assert x is not None
-            gx = torch.empty_like(x)
-            run.call("senders", graph, channels, y, r, weights.rows, g, table=weights.spaced, out=(gx,))
         gy, gr = torch.empty_like(y), torch.empty_like(r)
-        run.call("edges", graph[:2], channels, x, y, r, weights.rows, g, table=weights.spaced, out=(gy, gr))
+        given = (x, y, r, weights.rows, g)
+        gx = program(spec, r.dtype, True).backward(graph, wants_x, given, (gy, gr), weights.spaced)
         return None, None, gx, gy, None, gr
 
 

@@ -1,12 +1,14 @@
 """C++ of one edge operation: straight-line vector code from the list of non-zero coefficients.
 
-Six functions, closed under differentiation. With S = Σ W[p] C[p,k,a,b] x[a] Y[b] g[k] over edges, paths and components,
+Functions closed under differentiation. With S = Σ W[p] C[p,k,a,b] x[a] Y[b] g[k] over edges, paths and components,
 
     forward      ∂S/∂g, summed over the edges of a receiver
-    senders      ∂S/∂x, summed over the edges of a sender: the mirrored edges of its own row, so no two threads meet
     edges        ∂S/∂Y and ∂S/∂W of every edge
+    backward     the same and ∂S/∂x in one pass, with a sum over senders for every thread: what a receiver has is read
+                 once, and what it has is the most where messages are tensors
 
-and the derivative of each along a tangent of its other arguments, what training on forces needs. A program holds one
+and the derivatives along a tangent of the other arguments, what training on forces needs; there ∂S/∂x is a sum over the
+mirrored edges of a row, so that no two threads meet. A program holds one
 routine per coupling (l1, l2, l3), however many paths use it. Channels are the innermost loop, in vectors of 64 bytes
 that the compiler splits where the machine has shorter ones; their number is a multiple of a vector's. Sums stay in
 registers; the numbers m[k,a] = Σ_b C[k,a,b] Y[b] of an edge are computed once for all channels. No edge × channel array
@@ -66,10 +68,10 @@ def source(spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> st
 def _functions(calls: list[str]) -> list[str]:
     return [
         _rows("forward", "K", ["x", "y", "w"], calls, mirrored=False),
-        _rows("senders", "A", ["y", "w", "g"], calls, mirrored=True),
         _rows("forward_tangent", "K", ["x", "y", "w", "tx", "ty", "tw"], calls, mirrored=False),
         _rows("senders_tangent", "A", ["y", "w", "g", "ty", "tw"], calls, mirrored=True),
         _edges("edges", ["x", "y", "w", "g"], calls),
+        _edges("backward", ["x", "y", "w", "g"], calls),
         _edges("edges_tangent", ["x", "y", "w", "g", "tx", "ty", "tw"], calls),
     ]
 
@@ -77,8 +79,8 @@ def _functions(calls: list[str]) -> list[str]:
 def _tabulated_functions(calls: list[str]) -> list[str]:
     return [
         _rows("forward", "K", ["x", "y", "r", "table"], calls, mirrored=False),
-        _rows("senders", "A", ["y", "r", "table", "g"], calls, mirrored=True),
         _edges("edges", ["x", "y", "r", "table", "g"], calls),
+        _edges("backward", ["x", "y", "r", "table", "g"], calls),
     ]
 
 
@@ -86,9 +88,11 @@ def _signature(name: str, arguments: list[str], outputs: str, mirrored: bool = T
     parameters = ", ".join(f"const T* {a}" for a in arguments)
     parameters += ", int64_t knots, T per" * ("table" in arguments)
     reverse = "const int64_t* reverse, " * mirrored
+    # every thread its own sums over senders: which rows are whose must not depend on luck
+    schedule = "static" if name == "backward" else "dynamic, 4"
     return f"""extern "C" void {name}(int64_t N, int64_t C, int threads, const int64_t* row, const int64_t* other,
     {reverse}{parameters}, {outputs}) {{
-#pragma omp parallel for schedule(dynamic, 4) num_threads(threads) if (threads > 1)
+#pragma omp parallel for schedule({schedule}) num_threads(threads) if (threads > 1)
 for (int64_t i = 0; i < N; i++) {{"""
 
 
@@ -139,11 +143,13 @@ def _edges(name: str, arguments: list[str], calls: list[str]) -> str:
     """Gradients of every edge; the vectors of partial sums over channels are added up at the end."""
     body, tabulated = "\n".join(call.format(name, "s") for call in calls), "table" in arguments
     gw, hr = ("nullptr", "hr") if tabulated else ("gw", "nullptr")
+    thread = "gx + omp_get_thread_num() * N * A * C" if name == "backward" else "nullptr"
+    outputs = "T* gx, " * (name == "backward") + f"T* gy, T* {'gr' if tabulated else 'gw'}"
     sums = "for (int n = 0; n < count; n++) gr[e0 + n] = total(hr[n]);" * tabulated
     return f"""\
-{_signature(name, arguments, f"T* gy, T* {'gr' if tabulated else 'gw'}", mirrored=False)}
+{_signature(name, arguments, outputs, mirrored=False)}
 vec h[CHUNK * B], hr[CHUNK];
-{_chunks(name, arguments, "e0 + n", "nullptr", gw, "h", hr)}
+{_chunks(name, arguments, "e0 + n", thread, gw, "h", hr)}
 for (int n = 0; n < count * B; n++) h[n] = vec{{}};
 for (int n = 0; n < count; n++) hr[n] = vec{{}};
 for (; s.c < C; s.c += V) {{

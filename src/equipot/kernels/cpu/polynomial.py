@@ -46,7 +46,6 @@ def source(polynomial: Polynomial, dtype: torch.dtype) -> str:
     return "\n".join(
         [
             prelude(dtype),
-            "#include <omp.h>",
             f'extern "C" void run(int64_t N, int64_t C, int threads, const int64_t* row{given}{made}) {{',
             "#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)",
             "for (int64_t i = 0; i < N; i++) {",

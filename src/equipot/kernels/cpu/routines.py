@@ -69,7 +69,9 @@ def routines(c: Coupling, tabulated: bool) -> str:
         _routine(c, f"{kind}{tangent}", body(c, bool(tangent), tabulated))
         for kind, body in (("forward", _forward), ("senders", _senders), ("edges", _along_edges))
         for tangent in ("", "_tangent")[: 1 if tabulated else 2]
+        if (kind, tangent) != ("senders", "")
     ]
+    parts.append(_routine(c, "backward", _backward(c, tabulated)))
     if c.size:
         parts.insert(0, "\n".join([f"static inline void {c.name}_matrix(const T* y, T* m) {{", *matrix, "}"]))
     return "\n".join(parts)
@@ -160,6 +162,30 @@ def _along_edges(c: Coupling, tangent: bool, tabulated: bool) -> list[str]:
     lines.append("const T* u = s.ty ? s.ty + s.edge[n] * B + b0 : nullptr;")
     lines.append(f"store(s.gw + at, scale * ({_dot(c, 'y', 'q')} + (u ? {_dot(c, 'u', 'v')} : vec{{}})));")
     lines += [f"s.h[n * B + b0 + {b}] += wv * q{b} + uv * v{b};" for b in range(c.dims[1])]
+    return [*lines, "}"]
+
+
+def _backward(c: Coupling, tabulated: bool) -> list[str]:
+    """u[a] = Σ_k m[k,a] g[k];  ∂S/∂x[a] = W u[a], ∂S/∂W = Σ_a u[a] x[a], and ∂S/∂Y as along the edges."""
+    lines = [f"const vec g{k} = load(s.g + (s.row * K + k0 + {k}) * C + c);" for k in range(c.dims[2])]
+    lines += _loop(False, tabulated)
+    if tabulated:  # before anything is stored: the rows are read once for value and slope
+        lines.append("const vec slope = scale * mixed(here.s, here.rows + p * C + c, P * C);")
+    terms: dict[int, list[str]] = {a: [] for a in range(c.dims[0])}
+    for k, a in c.entries:
+        terms[a].append(f"{c.element(k, a)}g{k}")
+    for a, products in terms.items():
+        place = f"(j * A + a0 + {a}) * C + c"
+        lines.append(f"const vec x{a} = load(s.x + {place}), u{a} = {' + '.join(products) or 'vec{}'};")
+        lines.append(f"add(s.out + {place}, wv * u{a});")
+    dot = " + ".join(f"x{a} * u{a}" for a in terms)
+    if tabulated:
+        lines.append(f"s.hr[n] += ({dot}) * slope;")
+    else:
+        lines.append(f"store(s.gw + at, scale * ({dot}));")
+    if not c.constant:
+        lines += _moments(c, "x", "v")
+        lines += [f"s.h[n * B + b0 + {b}] += wv * v{b};" for b in range(c.dims[1])]
     return [*lines, "}"]
 
 

@@ -9,6 +9,7 @@ SERIAL_EDGES = 500  # below so many one thread is faster than waking others
 _TEXT = """\
 #include <cstdint>
 #include <cstring>
+#include <omp.h>
 typedef {scalar} T;
 typedef T vec __attribute__((vector_size(64)));
 constexpr int V = 64 / sizeof(T);
