@@ -144,8 +144,7 @@ class Layer(nn.Module):
         self.product = PairProduct(
             Irreps.uniform(channels, irreps_in), self.environment.irreps_out, irreps_out, basis
         )
-        self.published = config.form == "published"
-        if self.published:
+        if config.form == "published":
             used = [irrep for irrep in irreps_out if irrep != SCALAR or not last or config.mix_last]
             self.mix: IrrepsLinear | PathSum = IrrepsLinear(
                 self.product.irreps_out, Irreps.uniform(channels, used)
@@ -172,11 +171,11 @@ class Layer(nn.Module):
         """The scalars and tensors of the next layer."""
         weights = self.weights(x).unflatten(-1, (self.environment.num_paths, -1))
         around = self.environment(None, harmonics, weights, batch)
-        at_pairs = tuple(block.index_select(0, batch.receivers) for block in around.blocks)
-        paths = self.product(v, Features(around.irreps, at_pairs))
-        v = self.mix(paths)
-        if not self.published:
+        if isinstance(self.mix, PathSum):
+            v = self.product(v, around, batch.row_pointer, self.mix)
             return torch.cat([x, self.latent(torch.cat([x, v.scalars], dim=-1))], dim=-1), v
+        paths = self.product(v, around, batch.row_pointer)
+        v = self.mix(paths)
         ratio = torch.sigmoid(self.update)
         new = cut[:, None] * self.latent(torch.cat([x, paths.scalars], dim=-1))
         return (x + ratio * new) * (1 + ratio**2).rsqrt(), v

@@ -46,12 +46,15 @@ class Program:
         out: tuple[Tensor, ...] = (),
     ) -> None:
         """Run a function on contiguous tensors; None is a null pointer; `table`: knots, and knots per Å."""
-        sizes = (ctypes.c_int64(graph[0].shape[0] - 1), ctypes.c_int64(channels), ctypes.c_int(_threads(graph)))
+        sizes = (
+            ctypes.c_int64(graph[0].shape[0] - 1),
+            ctypes.c_int64(channels),
+            ctypes.c_int(_threads(graph)),
+        )
         pointers = [ctypes.c_void_p(t.data_ptr() if t is not None else None) for t in (*graph, *tensors)]
         spaced = (ctypes.c_int64(table[0]), self.number(table[1])) if table is not None else ()
         results = [ctypes.c_void_p(t.data_ptr()) for t in out]
         getattr(self.library, name)(*sizes, *pointers, *spaced, *results)
-
 
     def backward(
         self,
