@@ -4,10 +4,11 @@ from equipot.kernels.cpu.polynomial import compiles, evaluate
 from equipot.kernels.edge import EdgeProduct, Path, edge_product
 from equipot.kernels.edge_sum import edge_sum
 from equipot.kernels.interpolation import Table, TabulatedWeights, interpolate
-from equipot.kernels.polynomial import Node, Polynomial, Slot, Tape
+from equipot.kernels.polynomial import Kind, Node, Polynomial, Slot, Tape
 
 __all__ = [
     "EdgeProduct",
+    "Kind",
     "Node",
     "Path",
     "Polynomial",

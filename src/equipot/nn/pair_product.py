@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from equipot.kernels import Polynomial, Slot, Tape, compiles, evaluate
+from equipot.kernels import Kind, Node, Polynomial, Slot, Tape, compiles, evaluate
 from equipot.tensor.basis import get_basis
 from equipot.tensor.features import Features, from_spherical, in_spherical, side_by_side
 from equipot.tensor.irreps import Irrep, Irreps, products
@@ -105,14 +105,14 @@ class PairProduct(nn.Module):
     def _written(self, grouped: bool, summed: bool) -> Polynomial:
         """The same in spherical components: of x and y, irrep by irrep, and of the weights of the paths into each."""
         tape, slots, outputs, expressions = Tape(), [], [], []
-        x, y = ({}, {})
-        for factor, irreps, kind in (
-            (x, self.irreps_x, "row"),
-            (y, self.irreps_y, "group" if grouped else "row"),
-        ):
+        factors: list[dict[Irrep, list[Node]]] = []
+        kinds: tuple[Kind, Kind] = ("row", "group" if grouped else "row")
+        for irreps, kind in zip((self.irreps_x, self.irreps_y), kinds, strict=True):
+            factors.append({})
             for irrep in irreps.labels:
-                factor[irrep] = [tape.input(len(slots), m) for m in range(irrep.dim)]
+                factors[-1][irrep] = [tape.input(len(slots), m) for m in range(irrep.dim)]
                 slots.append(Slot(irrep.dim, kind))
+        x, y = factors
         for irrep in self.irreps_out.labels:
             products = [
                 tape.couple(x[a], a.l, y[b], b.l, c.l, self.basis.coupling_gain(a.l, b.l, c.l))

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from equipot.kernels import Node, Polynomial, Slot, Tape, compiles, evaluate
+from equipot.kernels import Kind, Node, Polynomial, Slot, Tape, compiles, evaluate
 from equipot.tensor.basis import get_basis
 from equipot.tensor.features import Features, concatenate_components, from_spherical, in_spherical
 from equipot.tensor.irreps import Irrep, Irreps
@@ -106,7 +106,7 @@ class ProductSums:
                 ]
                 terms.append(inner if l2 is None else couple(inner, l1, l2, out.l))
             expressions.append(tuple(tape.sum([(1.0, t[k]) for t in terms]) for k in range(out.dim)))
-        kind = "shared" if shared else "row"
+        kind: Kind = "shared" if shared else "row"
         inputs = (Slot((self.l_max + 1) ** 2), *(Slot(len(into), kind) for into in self.paths))
         return Polynomial(tape, inputs, tuple(Slot(out.dim) for out in self.outputs), tuple(expressions))
 

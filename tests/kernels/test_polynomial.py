@@ -1,0 +1,204 @@
+"""Polynomials of features: what they say, their derivatives, and the programs that compute them."""
+
+import copy
+import logging
+from math import prod
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from equipot.kernels import Polynomial, Slot, Tape, compiles, evaluate
+from equipot.kernels.cpu import polynomial as cpu
+from equipot.kernels.polynomial import interpret
+from equipot.nn.contraction import SymmetricContraction
+from equipot.nn.iterated import IteratedProduct
+from equipot.nn.matrices import damped, damped_product, with_square
+from equipot.nn.pair_product import PairProduct, PathSum
+from equipot.tensor.basis import get_basis
+from equipot.tensor.features import Features
+from equipot.tensor.irreps import Irrep, Irreps
+from kernels.test_cpu import has_compiler
+
+pytestmark = [
+    pytest.mark.usefixtures("float64"),
+    pytest.mark.skipif(not has_compiler(), reason="no C++ compiler: the reference computes everything"),
+]
+ROWS = torch.tensor([0, 3, 3, 4, 6])  # four groups, one of them empty
+NATURAL = [Irrep.natural(l) for l in range(3)]
+
+
+def everything() -> Polynomial:
+    """Every operation and kind: out_0 = (a_0 b_0 + 2 a_1 w, 1/(1 + a_0²)) by row, out_1 = Σ a_1 b_1 by group,
+    out_2 = Σ a_0² for all, and a component that is zero."""
+    tape = Tape()
+    a, b, w = ([tape.input(slot, k) for k in range(n)] for slot, n in enumerate((2, 2, 1)))
+    square = tape.product(a[0], a[0])
+    first = (
+        tape.sum([(1.0, tape.product(a[0], b[0])), (2.0, tape.product(a[1], w[0]))]),
+        tape.inverse(tape.sum([(1.0, square)], constant=1.0)),
+        None,
+    )
+    second, third = (tape.product(a[1], b[1]),), (square,)
+    slots = (Slot(2), Slot(2, "group"), Slot(1, "shared"))
+    outputs = (Slot(3), Slot(1, "group"), Slot(1, "shared"))
+    return Polynomial(tape, slots, outputs, (first, second, third))
+
+
+def inputs(polynomial: Polynomial, channels: int) -> list[torch.Tensor]:
+    torch.manual_seed(channels)
+    rows = {"row": 6, "group": 4, "shared": 1}
+    return [
+        torch.randn(rows[slot.kind], slot.components, channels).requires_grad_(True)
+        for slot in polynomial.inputs
+    ]
+
+
+def test_it_says_what_it_computes():
+    polynomial = everything()
+    a, b, w = inputs(polynomial, 2)
+    group = torch.tensor([0, 0, 0, 2, 3, 3])
+    first, second, third = interpret(polynomial, (a, b, w), ROWS)
+    torch.testing.assert_close(first[:, 0], a[:, 0] * b[group, 0] + 2 * a[:, 1] * w[:, 0])
+    torch.testing.assert_close(first[:, 1], 1 / (1 + a[:, 0] ** 2))
+    assert (first[:, 2] == 0).all()
+    torch.testing.assert_close(second[:, 0], torch.zeros(4, 2).index_add(0, group, a[:, 1] * b[group, 1]))
+    torch.testing.assert_close(third[0, 0], (a[:, 0] ** 2).sum(0))
+
+
+@pytest.mark.parametrize("channels", [1, 8, 19])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_programs_equal_the_definition(channels, threads, monkeypatch):
+    """Less than a vector of channels, exactly one, and two with a rest."""
+    monkeypatch.setattr(cpu, "SERIAL_NUMBERS", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    polynomial = everything()
+    given = inputs(polynomial, channels)
+    results = []
+    for operation in (
+        lambda *t: evaluate(polynomial, *t, row_pointer=ROWS),
+        lambda *t: interpret(polynomial, t, ROWS),
+    ):
+        out = operation(*given)
+        weights = [torch.cos(torch.arange(float(prod(t.shape)))).reshape(t.shape) for t in out]
+        first = torch.autograd.grad(out, given, weights, create_graph=True)
+        second = torch.autograd.grad([t.square().sum() for t in first], given)
+        results.append((*out, *first, *second))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_derivatives_of_every_order_are_exact():
+    polynomial = everything()
+    given = inputs(polynomial, 1)
+
+    def function(*tensors):
+        return evaluate(polynomial, *tensors, row_pointer=ROWS)
+
+    assert gradcheck(function, given)
+    assert gradgradcheck(function, given)
+
+
+def test_only_what_is_wanted_is_computed():
+    polynomial = everything()
+    a, b, w = inputs(polynomial, 8)
+    out = evaluate(polynomial, a, b.detach(), w.detach(), row_pointer=ROWS)
+    (found,) = torch.autograd.grad(out[1].sum(), [a])
+    torch.testing.assert_close(found[:, 1], b[torch.tensor([0, 0, 0, 2, 3, 3]), 1])
+    derivative = polynomial.derivative((True, False, False), (False, True, False))
+    assert [slot.kind for slot in derivative.inputs] == ["row", "group", "shared", "group"]
+    assert derivative.expressions == ((None, derivative.expressions[0][1]),)
+    assert copy.deepcopy(polynomial) is polynomial
+
+
+def test_a_wrong_program_is_refused(monkeypatch, caplog):
+    polynomial = everything()
+    monkeypatch.setattr(cpu, "_text", lambda what, *a: _wrong(what, *a))
+    given = inputs(polynomial, 8)
+    with caplog.at_level(logging.WARNING):
+        found = evaluate(polynomial, *given, row_pointer=ROWS)
+    assert "refused" in caplog.text
+    for one, other in zip(found, interpret(polynomial, given, ROWS), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+right = cpu._text
+
+
+def _wrong(what, *arguments):
+    return right(what, *arguments) + (" * T(1.001)" if what == "product" else "")
+
+
+def spherical(irreps: Irreps, rows: int) -> list[torch.Tensor]:
+    return [torch.randn(rows, irrep.dim, n) for n, irrep in irreps]
+
+
+def stored(irreps: Irreps, blocks, basis: str) -> Features:
+    """As a basis stores them; derivatives are taken along what there is, not along components that never occur."""
+    to_spherical = get_basis(basis).to_spherical
+    pairs = zip(irreps.labels, blocks, strict=True)
+    return Features(irreps, tuple(to_spherical(i.l) @ b for i, b in pairs))
+
+
+def compared(monkeypatch, operation, *tensors):
+    """Values and two derivatives of an operation with compiled programs, and without."""
+    results = []
+    for choice in ("auto", "reference"):
+        monkeypatch.setenv("EQUIPOT_KERNELS", choice)
+        given = [t.detach().clone().requires_grad_(True) for t in tensors]
+        assert compiles(given[0]) == (choice == "auto")
+        out = operation(*given)
+        weights = [torch.cos(torch.arange(float(t.numel()))).reshape(t.shape) for t in out]
+        first = torch.autograd.grad(out, given, weights, create_graph=True, materialize_grads=True)
+        bent = torch.stack([(t * t.detach().sin()).sum() for t in first]).sum()
+        second = torch.autograd.grad(bent, given, allow_unused=True, materialize_grads=True)
+        results.append((*out, *first, *second))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("elements", [3, None])
+@pytest.mark.parametrize("basis", ["spherical", "cartesian"])
+def test_many_body_products(basis, elements, monkeypatch):
+    irreps = Irreps.uniform(16, NATURAL)
+    species, a = torch.tensor([0, 2, 1, 1]), spherical(irreps, 4)
+    for block in (SymmetricContraction, IteratedProduct):
+        product = block(irreps, NATURAL[:2], 3, elements, basis)
+
+        def operation(*blocks, product=product):
+            return product(stored(irreps, blocks, basis), species).blocks
+
+        compared(monkeypatch, operation, *a)
+
+
+@pytest.mark.parametrize("summed", [True, False])
+@pytest.mark.parametrize("basis", ["spherical", "cartesian"])
+def test_products_of_pairs(basis, summed, monkeypatch):
+    irreps_x, irreps_y = Irreps.uniform(16, [*NATURAL, Irrep(1, 1)]), Irreps.uniform(16, NATURAL)
+    product = PairProduct(irreps_x, irreps_y, [Irrep.parse(i) for i in ("0e", "1o", "1e", "2e")], basis)
+    sums = PathSum(product.irreps_out, 16) if summed else None
+    x, y = spherical(irreps_x, 6), spherical(irreps_y, 4)
+
+    def operation(*blocks):
+        factors = stored(irreps_x, blocks[: len(x)], basis), stored(irreps_y, blocks[len(x) :], basis)
+        return product(*factors, ROWS, sums).blocks
+
+    compared(monkeypatch, operation, *x, *y)
+
+
+@pytest.mark.parametrize("name", ["spherical", "cartesian"])
+def test_matrices(name, monkeypatch):
+    basis, irreps = get_basis(name), Irreps.uniform(16, NATURAL)
+    x, y = spherical(irreps, 3), spherical(irreps, 3)
+
+    def packed(blocks):
+        return torch.cat(stored(irreps, blocks, name).blocks, dim=1)
+
+    compared(monkeypatch, lambda *a: (damped(packed(a)),), *x)
+    compared(monkeypatch, lambda *a: (with_square(packed(a[:3]), packed(a[3:]), basis),), *x, *y)
+    for symmetrized in (True, False):
+
+        def operation(*a, symmetrized=symmetrized):
+            return (damped_product(packed(a[:3]), packed(a[3:]), basis, symmetrized),)
+
+        compared(monkeypatch, operation, *x, *y)
