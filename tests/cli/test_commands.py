@@ -160,6 +160,14 @@ def test_doctor(equipot):
     assert json.loads(equipot("doctor --json").out)["equipot"] == package.__version__
 
 
+def test_info_says_what_a_size_will_cost(equipot, tiny):
+    said = equipot(f"info {tiny.model} --atoms 5000")
+    assert said.code == 0 and "5,000" in said.out and "memory" in said.out
+    found = json.loads(equipot(f"info {tiny.model} --atoms 5000 --neighbors 7 --json").out)
+    assert found["neighbors"] == 7 and found["seconds"] > 0 and found["bytes"] > 5000
+    assert equipot(f"info {tiny.model} --atoms 0").code == 2
+
+
 @pytest.mark.parametrize("line", ["train {data} --dry-run", "evaluate {model} {data}", "info {model}"])
 def test_lines_are_not_broken_by_the_width_of_the_terminal(equipot, tiny, line):
     said = equipot(line.format(data=tiny.data, model=tiny.model))

@@ -1,20 +1,39 @@
 """`equipot info`."""
 
-from typing import Any
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from ase.data import chemical_symbols
 
 from equipot.cli.options import AsJson, ModelFile
-from equipot.cli.screen import as_json, errors_table, out, say, show_drift
+from equipot.cli.screen import as_json, complain, errors_table, out, say, show_drift
 from equipot.cli.verify import proof_table
 from equipot.data import conditions
 from equipot.data.references import in_words
 from equipot.deploy.model_file import read_document
 
 
-def info(file: ModelFile, json_: AsJson = False) -> None:
-    """What a model file says of itself: architecture, elements, targets, data, errors, proofs, citation."""
+def info(
+    file: ModelFile,
+    atoms: Annotated[
+        int | None, typer.Option(min=1, help="Measure, and say what so many atoms will cost on this machine.")
+    ] = None,
+    neighbors: Annotated[
+        float | None, typer.Option(help="Of an atom, for --atoms; by default as in the training set.")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """What a model file says of itself: architecture, elements, targets, data, errors, proofs, citation.
+
+    With --atoms, also the time and the memory of energies and forces of a system of that size, before you run it.
+    """
     document = read_document(file)
+    if atoms is not None:
+        _cost(file, atoms, neighbors, json_)
+        return
     if json_:
         as_json(document.model_dump(mode="json"))
         return
@@ -45,3 +64,48 @@ def info(file: ModelFile, json_: AsJson = False) -> None:
     if document.proofs:
         out.print(proof_table(document.proofs))
     out.print(f"\n{document.citation}", markup=False)
+
+
+def _cost(file: Path, atoms: int, neighbors: float | None, json_: bool) -> None:
+    from equipot.api import load
+    from equipot.evaluate.cost import forecast
+
+    found = forecast(load(file).potential, atoms, neighbors)
+    if json_:
+        as_json(asdict(found))
+        return
+    say(f"{'atoms':20}{found.atoms:,}, {found.neighbors:.0f} neighbors each")
+    say(
+        f"{'energy and forces':20}{_duration(found.seconds)}, {1e6 * found.seconds / found.atoms:.0f} µs an atom"
+    )
+    say(f"{'steps in a day':20}{86400 / found.seconds:,.0f}")
+    say(f"{'memory':20}{_size(found.bytes)} of tensors, and what Python and PyTorch take")
+    there = _memory()
+    if there is not None and found.bytes > there:
+        complain(f"this machine has {_size(there)}: take fewer atoms, or a smaller model.")
+    sizes = " and ".join(f"{n:,}" for n, _, _ in found.measured)
+    say(f"\nA line through what {sizes} atoms took on this machine, with {_threads()}.")
+
+
+def _memory() -> float | None:
+    """Bytes of this machine, where it says so."""
+    names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
+    if any(name not in getattr(os, "sysconf_names", {}) for name in names):
+        return None
+    return float(os.sysconf(names[0]) * os.sysconf(names[1]))
+
+
+def _duration(seconds: float) -> str:
+    return f"{1e3 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+def _size(number: float) -> str:
+    return f"{number / 1e6:.3g} MB" if number < 1e9 else f"{number / 1e9:.3g} GB"
+
+
+def _threads() -> str:
+    """In words."""
+    import torch
+
+    n = torch.get_num_threads()
+    return f"{n} thread" + "s" * (n > 1)

@@ -3,22 +3,19 @@
 A machine that slows down slows down all of them; whoever is measured alone is at its mercy.
 """
 
-import gc
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from equipot.comparison.said import message_of
 from equipot.comparison.table import Cost, Speed, Timing
 from equipot.data.collate import collate, graph
 from equipot.data.frame import Frame
+from equipot.evaluate.cost import peak_bytes
 from equipot.potential import Potential, frozen
 from equipot.train.config import TrainConfig
 from equipot.train.loop import Trainer
@@ -97,23 +94,6 @@ def costs(
             training_bytes=step.kept() + peak_bytes(step, device),
         )
     return found, failed
-
-
-def peak_bytes(call: Call, device: torch.device) -> int:
-    """Most bytes of tensors that a call holds at the same time, beyond those that were there before."""
-    gc.collect()
-    if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        call()
-        return torch.cuda.max_memory_allocated(device) - before
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # its start and stop are nobody's business
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
-        call()
-    assert record.profiler is not None and record.profiler.kineto_results is not None
-    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
-    changes = [int(e.nbytes()) for e in sorted(events, key=lambda e: e.start_ns())]  # type: ignore[attr-defined]
-    return max(int(np.cumsum(changes).max()), 0) if changes else 0
 
 
 def _in_turns(

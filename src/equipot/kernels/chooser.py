@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from equipot.batch import AtomicBatch
+from equipot.batch import ATOMIC_VECTORS, AtomicBatch
 from equipot.kernels.agreement import MIN_CHANNELS, TOLERANCE, compilable, largest_difference
 from equipot.kernels.cpu.build import NoCompiler, compiler
 from equipot.kernels.cpu.edge import (
@@ -183,5 +183,7 @@ def _excerpt(
         shifts=batch.shifts[kept],
         row_pointer=torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
         reverse=new_edge[batch.reverse[kept]],
+        edge_vectors=None,
+        **dict.fromkeys(ATOMIC_VECTORS),
     )
     return x[busy] if x is not None else None, harmonics[kept], weights[kept], part

@@ -49,6 +49,22 @@ def crystal(
     return _frame(numbers, positions, spacing * np.diag(grid) @ shear, _CRYSTAL, charge, spin)
 
 
+def liquid(
+    elements: Sequence[int],
+    per_side: int,
+    volume: float,
+    seed: int = 0,
+    charge: float | None = 0.0,
+    spin: float | None = None,
+) -> Frame:
+    """A cube of per_side³ atoms of random elements, `volume` Å³ each, shaken on a lattice."""
+    rng = np.random.default_rng(seed)
+    sites = np.argwhere(np.ones((per_side,) * 3))
+    positions = volume ** (1 / 3) * (sites + rng.uniform(-0.2, 0.2, size=sites.shape))
+    cell = per_side * volume ** (1 / 3) * np.eye(3)
+    return _frame(rng.choice(elements, len(sites)), positions, cell, _CRYSTAL, charge, spin)
+
+
 def slab(
     elements: Sequence[int], seed: int = 0, charge: float | None = 0.0, spin: float | None = None
 ) -> Frame:

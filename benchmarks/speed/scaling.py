@@ -1,0 +1,172 @@
+"""How the time of energy and forces grows: with atoms, neighbors, elements, degree of tensors, and correlation order.
+
+    python benchmarks/speed/scaling.py --threads 2
+    python benchmarks/speed/scaling.py --table
+
+Frozen models, float32, neighbor lists made before; hyper-parameters as in peers.py. Each model runs in a process of its
+own. Sizes that would not fit the memory, by the size before, are left out and named.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "accuracy"), str(HERE / "sides")]
+
+import records
+from machine import stamp
+
+RESULT = HERE.parent / "results" / "speed_scaling.json"
+MODELS = ("painn", "nequip", "mace", "allegro", "tensornet")
+REPEATS = (1, 2, 4, 8)  # of a box of 192 atoms, along each axis
+CUTOFFS = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0)  # Å, at 192 atoms of water
+ELEMENTS = (1, 2, 5, 10, 20)
+DEGREES = {"nequip": (0, 1, 2, 3), "mace": (0, 1, 2, 3), "allegro": (0, 1, 2, 3)}
+ORDERS = {"mace": (1, 2, 3)}
+
+
+def measured(model: dict[str, Any], atoms: Any, num_elements: int, seconds: float) -> dict[str, Any]:
+    """Fastest call, and the memory that it adds, of a model on a structure with that many elements."""
+    from protocol import MEAN_NEIGHBORS, forget_peak, peak_memory
+
+    from equipot.config import parse
+    from equipot.data.collate import batch_of
+    from equipot.data.frame import Frame
+    from equipot.potential import Potential, PotentialConfig, frozen
+    from equipot.statistics import Statistics
+
+    elements = tuple(range(1, num_elements + 1)) if num_elements else (1, 6, 7, 8)
+    if num_elements:
+        atoms = atoms.copy()
+        atoms.numbers = np.random.default_rng(0).integers(1, num_elements + 1, len(atoms))
+    config = parse(PotentialConfig, {"model": model}, "benchmark")
+    known = Statistics(
+        elements=elements, mean_neighbors=MEAN_NEIGHBORS, reference_energies=(0.0,) * len(elements)
+    )
+    potential = frozen(Potential(config, known))
+    batch = batch_of([Frame.from_atoms(atoms)], elements, config.model.cutoff)
+    potential(batch, forces=True)
+    forget_peak()
+    before, times = peak_memory(), []
+    while len(times) < 2 or (sum(times) < seconds and len(times) < 50):
+        start = time.perf_counter()
+        potential(batch, forces=True)
+        times.append(time.perf_counter() - start)
+    edges = batch.senders.shape[0]
+    about = {"atoms": len(atoms), "edges": edges, "milliseconds": 1e3 * min(times)}
+    return about | {"added_megabytes": (peak_memory() - before) / 1e6, "megabytes": peak_memory() / 1e6}
+
+
+def course(name: str, seconds: float, most_megabytes: float) -> dict[str, list[dict[str, Any]]]:
+    """All series of one model, in this process."""
+    import side_equipot
+    from protocol import CUTOFF, structures
+
+    base = {"name": name, "cutoff": CUTOFF, **side_equipot.MODELS[name]}
+    water = structures("water192")[0]
+    found: dict[str, list[dict[str, Any]]] = {"atoms": []}
+    for n in REPEATS:
+        last = found["atoms"][-1] if found["atoms"] else None
+        if last and 8 * last["megabytes"] > most_megabytes:
+            found["atoms"].append({"atoms": 192 * n**3, "left_out": "memory"})
+            break
+        found["atoms"].append(measured(base, water.repeat(n), 0, seconds))
+    found["neighbors"] = [
+        {"cutoff": c, **measured({**base, "cutoff": c}, water, 0, seconds)} for c in CUTOFFS
+    ]
+    found["elements"] = [{"elements": s, **measured(base, water, s, seconds)} for s in ELEMENTS]
+    found["l_max"] = [
+        {"l_max": l, **measured({**base, "l_max": l, **_within(name, l)}, water, 0, seconds)}
+        for l in DEGREES.get(name, ())
+    ]
+    found["correlation"] = [
+        {"correlation": v, **measured({**base, "correlation": v}, water, 0, seconds)}
+        for v in ORDERS.get(name, ())
+    ]
+    return found
+
+
+def _within(name: str, l: int) -> dict[str, Any]:
+    return {"l_hidden": min(1, l)} if name == "mace" else {}
+
+
+def summary(series: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    """Exponent in atoms; how far from affine in neighbors; the largest change with the number of elements."""
+    atoms = [p for p in series["atoms"] if "left_out" not in p]
+    x, y = (np.array([p[key] for p in atoms]) for key in ("atoms", "milliseconds"))
+    found = {"exponent_in_atoms": float(np.polyfit(np.log(x), np.log(y), 1)[0])}
+    x, y = (np.array([p[key] for p in series["neighbors"]]) for key in ("edges", "milliseconds"))
+    line = np.polyval(np.polyfit(x, y, 1), x)
+    found["largest_deviation_from_a_line_in_neighbors"] = float(np.abs(y / line - 1).max())
+    times = [p["milliseconds"] for p in series["elements"]]
+    return found | {"slowest_over_fastest_number_of_elements": max(times) / min(times)}
+
+
+def table(record: records.Record) -> list[str]:
+    """Rows of Markdown."""
+    lines = [
+        "| | µs an atom at " + " / ".join(f"{192 * n**3:,}" for n in REPEATS) + " atoms | exponent in atoms "
+        "| off a line in neighbors | 1 to 20 elements | l_max 0 / 1 / 2 / 3, ms | correlation 1 / 2 / 3, ms |",
+        "|---" * 7 + "|",
+    ]
+    for key, entry in record["runs"].items():
+        series, found = entry["series"], entry["summary"]
+        each = [
+            "left out" if "left_out" in p else f"{1e3 * p['milliseconds'] / p['atoms']:.0f}"
+            for p in series["atoms"]
+        ]
+        degrees, orders = (
+            " / ".join(f"{p['milliseconds']:.3g}" for p in series[name]) for name in ("l_max", "correlation")
+        )
+        off = found["largest_deviation_from_a_line_in_neighbors"]
+        lines.append(
+            f"| {key} | {' / '.join(each)} | {found['exponent_in_atoms']:.2f} | {100 * off:.0f} % "
+            f"| x {found['slowest_over_fastest_number_of_elements']:.2f} | {degrees} | {orders} |"
+        )
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", type=lambda t: t.split(","), default=list(MODELS))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a point, at least two calls")
+    parser.add_argument(
+        "--memory", type=float, default=14000.0, help="MB that a point may be expected to take"
+    )
+    parser.add_argument("--result", type=Path, default=RESULT)
+    parser.add_argument("--course", help="measure this model in this process and print JSON")
+    parser.add_argument("--table", action="store_true", help="print the table of the result file and stop")
+    given = parser.parse_args()
+    if given.course:
+        import torch
+
+        torch.set_num_threads(given.threads)
+        print(json.dumps(course(given.course, given.seconds, given.memory)))
+        return 0
+    for name in [] if given.table else given.models:
+        options = ["--threads", str(given.threads), "--seconds", str(given.seconds)]
+        command = [sys.executable, __file__, "--course", name, "--memory", str(given.memory), *options]
+        made = {"load_at_start": os.getloadavg()[0], **stamp()}
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        series = json.loads(done.stdout.splitlines()[-1])
+        header = {"what": "Time of energy and forces, frozen, float32, CPU, against what it may depend on"}
+        entry = {"threads": given.threads, "summary": summary(series), "series": series, **made}
+        records.add(given.result, header, f"{name}, {given.threads} threads", entry)
+        print(name, entry["summary"], flush=True)
+    print("\n".join(table(records.load(given.result))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Time and memory of a system before it is run."""
+
+import pytest
+import torch
+
+from equipot.config import parse
+from equipot.data.collate import batch_of
+from equipot.evaluate.cost import forecast, peak_bytes
+from equipot.potential import PotentialConfig, frozen
+from equipot.testing import random_potential
+from equipot.testing.evaluation import usual_state
+from equipot.testing.systems import liquid
+
+
+def potential_of(name):
+    model = {"name": name, "size": "small", "cutoff": 4.0}
+    return random_potential(parse(PotentialConfig, {"model": model}, "test"), (1, 8), dtype=torch.float32)
+
+
+@pytest.mark.parametrize("name", ["painn", "mace"])
+def test_memory_at_another_size(name):
+    """Ten thousand atoms hold what two small systems promised; neighbors are those of a liquid of that density."""
+    potential = potential_of(name)
+    promised = forecast(potential, 20**3, neighbors=20.0)
+    volume = 4 / 3 * torch.pi * 4.0**3 / 20.0
+    frame = liquid(potential.elements, 20, volume, **usual_state(potential))
+    batch, ready = batch_of([frame], potential.elements, 4.0), frozen(potential)
+    assert len(batch.senders) / batch.num_atoms == pytest.approx(20.0, rel=0.1)
+    held = peak_bytes(lambda: ready(batch, forces=True), torch.device("cpu"))
+    assert held < promised.bytes < 2.0 * held  # what it holds besides: the structure
+    assert promised.seconds > promised.measured[1][1] > 0
+
+
+def test_refusals():
+    potential = potential_of("schnet")
+    with pytest.raises(ValueError, match="at least one"):
+        forecast(potential, 0)
+    with pytest.raises(ValueError, match="more than none"):
+        forecast(potential, 10, neighbors=0.0)
