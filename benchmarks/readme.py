@@ -99,34 +99,59 @@ def three_bpa(result: dict[str, Any]) -> list[str]:
     return lines
 
 
+CASES = {
+    "aspirin": "aspirin, 21 atoms",
+    "aspirin64": "64 aspirins",
+    "water192": "water, 192 atoms",
+    "water1536": "water, 1,536 atoms",
+    "train": "training step, 8 × 27 atoms",
+}
+PEERS = {
+    **{"painn": "SchNetPack PaiNN", "painn-torchscript": "SchNetPack PaiNN, TorchScript"},
+    **{"schnet": "SchNetPack SchNet", "nequip": "NequIP", "nequip-aoti": "NequIP, AOTInductor"},
+    **{"nequip-compile": "NequIP, compiled", "allegro": "Allegro", "allegro-aoti": "Allegro, AOTInductor"},
+    **{"allegro-compile": "Allegro, compiled", "mace": "MACE", "mace-torchscript": "MACE, TorchScript"},
+    "tensornet": "TensorNet (torchmd-net)",
+}
+
+
 def speed(result: dict[str, Any]) -> list[str]:
+    """Ratios, peer over equipot, and our milliseconds."""
+    runs = [e for e in result["runs"].values() if e["threads"] == 2 and e["allocator"] == "keep"]
+    commits = sorted({e["commit"][:7] for e in runs})
+    first = runs[0]
     lines = [
-        "**Energy and forces beside SchNetPack's PaiNN**, same weights, eager, float32, in turn in one run "
-        f"(`{result['command']}`; {where(result)}):",
+        f"**Beside the packages they come from**, same hyper-parameters and structures, float32, {first['threads']} "
+        f"threads, in turns in one run (`python benchmarks/speed/peers.py`; {first['machine']['cpu']}, "
+        f"{first['date'][:10]}, commit {', '.join(commits)}): how many times as long they take, and our milliseconds. "
+        "Energy and forces as calculators compute them, neighbor lists made before.",
         "",
-        "| | threads | SchNetPack, ms | equipot, ms | ratio (median of blocks) |",
-        "|---|---|---|---|---|",
+        f"| | {' | '.join(CASES.values())} |",
+        "|---" * (1 + len(CASES)) + "|",
     ]
-    for threads, cases in result["cases_by_threads"].items():
-        for name, case in cases.items():
-            ms, ratio = case["milliseconds"], case["ratio_schnetpack_over_equipot"]["wall"]["median"]
-            first = f"{name}, {case['edges']['equipot']} edges"
-            lines.append(
-                f"| {first} | {threads} | {ms['schnetpack']:.1f} | {ms['equipot']:.1f} | {ratio:.2f} |"
-            )
-    lines += [
-        "",
-        "OpenMP waits as it does by default. With `OMP_WAIT_POLICY=PASSIVE` before the command both codes are slower",
-        "on aspirin with two threads, and equipot is then the slower one.",
-    ]
+    for pair, name in PEERS.items():
+        own = {e["case"]: e for e in runs if e["pair"] == pair}
+        if own:
+            lines.append(f"| {name} | {' | '.join(_ratio(own.get(case)) for case in CASES)} |")
+    failed = [e for e in runs if "failed" in e]
+    if failed:
+        names = "; ".join(f"{PEERS[e['pair']]}, {CASES[e['case']]}" for e in failed)
+        lines += ["", f"Did not finish on this machine: {names}."]
+    lines += ["", "One molecule is bound by the number of calls, on both sides."]
     return lines
+
+
+def _ratio(entry: dict[str, Any] | None) -> str:
+    if entry is None or "failed" in entry:
+        return "" if entry is None else "failed"
+    return f"**{entry['ratio']:.1f}** ({entry['equipot']['milliseconds']:.3g} ms)"
 
 
 def tables() -> str:
     parts = []
     results = {
         **{"demo": demo, "rmd17_aspirin_painn": aspirin, "three_bpa": three_bpa},
-        "speed_painn_schnetpack": speed,
+        "speed_peers": speed,
     }
     for name, make in results.items():
         result = read(name)
