@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irreps
+from equipot.tensor.linear import mixed
 
 
 class SpeciesLinear(nn.Module):
@@ -27,14 +28,27 @@ class SpeciesLinear(nn.Module):
 
     def forward(self, features: Features, species: Int[Tensor, " atoms"]) -> Features:
         """The mixed features."""
-        rows = [(species == z).nonzero()[:, 0] for z in range(self.num_elements)]
-        blocks = [self._mix(features[irrep], str(irrep), rows) for _, irrep in self.irreps_out]
+        order = species.argsort(stable=True)
+        counts = torch.bincount(species, minlength=self.num_elements).tolist()
+        blocks = [self._mix(features[irrep], str(irrep), order, counts) for _, irrep in self.irreps_out]
         return Features(self.irreps_out, tuple(blocks))
 
     def _mix(
-        self, x: Float[Tensor, "atoms dim channels"], name: str, rows: list[Int[Tensor, " _"]]
+        self,
+        x: Float[Tensor, "atoms dim channels"],
+        name: str,
+        order: Int[Tensor, " atoms"],
+        counts: list[int],
     ) -> Float[Tensor, "atoms dim channels_out"]:
+        """Atoms of one element behind one another, each such part times the matrix of its element."""
         weight = self.weights[name] / sqrt(x.shape[-1] * self.num_elements)
-        parts = [x.index_select(0, row) @ w for row, w in zip(rows, weight.unbind(0), strict=True)]
+        if counts.count(0) == len(counts) - 1:  # of one element
+            return (
+                mixed(x, weight[counts.index(len(x))])
+                if len(x)
+                else x.new_zeros(0, x.shape[1], weight.shape[2])
+            )
+        parts = x.index_select(0, order).split(counts)
+        found = [mixed(part, w) for part, w in zip(parts, weight.unbind(0), strict=True) if len(part)]
         out = x.new_zeros(*x.shape[:-1], weight.shape[-1])
-        return out.index_add(0, torch.cat(rows), torch.cat(parts))
+        return out.index_copy(0, order, torch.cat(found)) if found else out
