@@ -16,3 +16,9 @@ def test_the_page_of_accuracies_shows_the_committed_results():
     script = ROOT / "benchmarks" / "accuracy" / "page.py"
     found = subprocess.run([sys.executable, str(script), "--check"], check=False)
     assert found.returncode == 0, "run: python benchmarks/accuracy/page.py"
+
+
+def test_the_page_of_speeds_shows_the_committed_results():
+    script = ROOT / "benchmarks" / "speed" / "page.py"
+    found = subprocess.run([sys.executable, str(script), "--check"], check=False)
+    assert found.returncode == 0, "run: python benchmarks/speed/page.py"

@@ -1,0 +1,61 @@
+"""The page of speeds in the documentation, made from the committed result files.
+
+python benchmarks/speed/page.py           # rewrites docs/speed.md
+python benchmarks/speed/page.py --check   # says whether it is up to date
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "accuracy")]
+import peers
+import records
+import scaling
+
+PAGE = HERE.parent.parent / "docs" / "speed.md"
+HEAD = """\
+<!-- written by benchmarks/speed/page.py; do not edit -->
+
+# Speed
+
+Energy and forces as calculators compute them (float32, tables for radial networks, compiled products), neighbor lists
+made before, on one machine without a GPU. Every number has its entry in `benchmarks/results/`, with command, machine and
+commit; what a size costs on yours says `equipot info MODEL --atoms N`.
+"""
+BESIDE = """\
+## Beside the packages they come from
+
+`python benchmarks/speed/peers.py`: milliseconds of the package / of equipot = **ratio**, two workers taking turns in one
+run, the same threads, the same allocator settings. The mode of the package is behind its name, eager without one. Same
+hyper-parameters, as far as a package can express them: NequIP 0.19 and Allegro 0.8 have more weights than here, where an
+element is one of four and not a vector. PaiNN has the same weights, and the same energies.
+"""
+GROWTH = """\
+## Growth
+
+`python benchmarks/speed/scaling.py`: water, 10 to 90 neighbors, the hyper-parameters of the table above. Off a line: the
+largest relative distance of a time from a straight line in the number of neighbors. Elements: slowest over fastest.
+"""
+
+
+def page() -> str:
+    """The whole page, of the result files that are there."""
+    parts = [HEAD]
+    for text, module in ((BESIDE, peers), (GROWTH, scaling)):
+        record = records.load(module.RESULT)
+        if record["runs"]:
+            parts.append("\n".join([text, *module.table(record), ""]))
+    return "\n".join(parts)
+
+
+def main() -> int:
+    made = page()
+    if "--check" in sys.argv:
+        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != made)
+    PAGE.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
