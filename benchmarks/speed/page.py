@@ -20,21 +20,21 @@ HEAD = """\
 # Speed
 
 Energy and forces as calculators compute them (float32, tables for radial networks, compiled products), neighbor lists
-made before, on one machine without a GPU. Every number has its entry in `benchmarks/results/`, with command, machine and
-commit; what a size costs on yours says `equipot info MODEL --atoms N`.
+made before, on one machine without a GPU. Every number has its entry in `benchmarks/results/`, with command, machine
+and commit; what a size costs on yours says `equipot info MODEL --atoms N`.
 """
 BESIDE = """\
 ## Beside the packages they come from
 
-`python benchmarks/speed/peers.py`: milliseconds of the package / of equipot = **ratio**, two workers taking turns in one
-run, the same threads, the same allocator settings. The mode of the package is behind its name, eager without one. Same
-hyper-parameters, as far as a package can express them: NequIP 0.19 and Allegro 0.8 have more weights than here, where an
-element is one of four and not a vector. PaiNN has the same weights, and the same energies.
+`python benchmarks/speed/peers.py`: milliseconds of the package / of equipot = **ratio**, two workers taking turns in
+one run, the same threads, the same allocator settings. The mode of the package is behind its name, eager without one.
+The hyper-parameters are the same as far as a package can express them; numbers of parameters are in the result file. PaiNN
+has the same weights, and the same energies.
 """
 GROWTH = """\
 ## Growth
 
-`python benchmarks/speed/scaling.py`: water, 10 to 90 neighbors, the hyper-parameters of the table above. Off a line: the
+`python benchmarks/speed/scaling.py`: water, 10 to 90 neighbors, hyper-parameters as in the table above. Off a line: the
 largest relative distance of a time from a straight line in the number of neighbors. Elements: slowest over fastest.
 """
 

@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -172,24 +173,47 @@ def measure(pair: str, case: str, given: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(record: records.Record) -> list[str]:
-    """Rows of Markdown: milliseconds of the peer and ours, and the ratio, by pair and case."""
+    """Rows of Markdown: milliseconds of the peer and ours, and the ratio, by pair and case; then the memory."""
+    return [
+        *_table(record, _cell),
+        "",
+        "Memory that the structure and two calls add, MB, likewise:",
+        "",
+        *_memory(record),
+    ]
+
+
+def _memory(record: records.Record) -> list[str]:
+    return _table(record, lambda e: _pair(e, "added_megabytes"))
+
+
+def _table(record: records.Record, cell: Callable[[dict[str, Any]], str]) -> list[str]:
     lines = ["| | threads | " + " | ".join(CASES) + " |", "|---" * (2 + len(CASES)) + "|"]
     groups: dict[tuple[str, int], dict[str, Any]] = {}
     for entry in record["runs"].values():
         groups.setdefault((entry["pair"], entry["threads"]), {})[entry["case"]] = entry
     for (pair, threads), cases in sorted(groups.items(), key=lambda g: (list(PAIRS).index(g[0][0]), g[0][1])):
-        cells = [_cell(cases.get(case)) for case in CASES]
+        cells = [_shown(cases.get(case), cell) for case in CASES]
         lines.append(f"| {pair} | {threads} | {' | '.join(cells)} |")
     return lines
 
 
-def _cell(entry: dict[str, Any] | None) -> str:
+def _shown(entry: dict[str, Any] | None, cell: Callable[[dict[str, Any]], str]) -> str:
     if entry is None:
         return ""
-    if "failed" in entry:
-        return "failed"
-    peer, ours = (entry[side]["milliseconds"] for side in ("peer", "equipot"))
-    return f"{peer:.3g} / {ours:.3g} = **{entry['ratio']:.1f}**"
+    return "failed" if "failed" in entry else cell(entry)
+
+
+def _cell(entry: dict[str, Any]) -> str:
+    return f"{_pair(entry, 'milliseconds')} = **{entry['ratio']:.1f}**"
+
+
+def _pair(entry: dict[str, Any], key: str) -> str:
+    return " / ".join(_short(entry[side][key]) for side in ("peer", "equipot"))
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def main() -> int:
