@@ -28,8 +28,8 @@ BESIDE = """\
 
 `python benchmarks/speed/peers.py`: milliseconds of the package / of equipot = **ratio**, two workers taking turns in
 one run, the same threads, the same allocator settings. The mode of the package is behind its name, eager without one.
-The hyper-parameters are the same as far as a package can express them; numbers of parameters are in the result file. PaiNN
-has the same weights, and the same energies.
+The hyper-parameters are the same as far as a package can express them; numbers of parameters are in the result file.
+PaiNN has the same weights, and the same energies.
 """
 GROWTH = """\
 ## Growth
