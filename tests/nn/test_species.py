@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from equipot.nn import species as by_species
 from equipot.nn.species import SpeciesLinear
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irreps
@@ -51,3 +52,19 @@ def test_the_mean_square_over_random_elements():
     irreps = Irreps.parse("64x0e")
     out = SpeciesLinear(irreps, irreps, 4)(features(irreps, 2000), torch.randint(4, (2000,)))
     assert out["0e"].square().mean().item() == pytest.approx(1 / 4, rel=0.1)
+
+
+def test_few_atoms_and_many_give_the_same(monkeypatch):
+    """Below a number of atoms all elements are multiplied, above it each its own atoms."""
+    irreps_in, irreps_out = Irreps.parse("3x0e + 2x1o"), Irreps.parse("2x0e + 4x1o")
+    layer = SpeciesLinear(irreps_in, irreps_out, 4)
+    x = Features(irreps_in, (torch.randn(7, 1, 3), torch.randn(7, 3, 2)))
+    z = torch.tensor([0, 3, 3, 0, 1, 3, 0])
+    few = layer(x, z)
+    monkeypatch.setattr(by_species, "FEW", 0)
+    many = layer(x, z)
+    layer.fold()
+    layer.fold()  # the second time changes nothing
+    for a, b, c in zip(few.blocks, many.blocks, layer(x, z).blocks, strict=True):
+        torch.testing.assert_close(a, b)
+        torch.testing.assert_close(a, c)

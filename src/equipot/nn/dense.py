@@ -51,10 +51,19 @@ class NormalizedLinear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(num_in, num_out))
         self.factor = scale / math.sqrt(num_in)
+        self.folded = False
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Put the constant into the weights, for inference."""
+        if self.folded:
+            return
+        self.weight *= self.factor
+        self.folded = True
 
     def forward(self, x: Float[Tensor, "*batch num_in"]) -> Float[Tensor, "*batch num_out"]:
         """The mixed channels."""
-        return x @ (self.weight * self.factor)
+        return x @ (self.weight if self.folded else self.weight * self.factor)
 
 
 def normalized_mlp(*sizes: int, scale: float = 1.0) -> nn.Sequential:

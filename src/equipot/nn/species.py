@@ -10,6 +10,8 @@ from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irreps
 from equipot.tensor.linear import mixed
 
+FEW = 256  # atoms × elements
+
 
 class SpeciesLinear(nn.Module):
     """y_i = (K S)^(−1/2) x_i W^(z_i) for every irrep, W ∼ N(0, 1): the self-connection of NequIP, MACE and ICTP.
@@ -25,30 +27,51 @@ class SpeciesLinear(nn.Module):
         self.weights = nn.ParameterDict(
             {str(irrep): torch.randn(num_elements, irreps_in.channels(irrep), n) for n, irrep in kept}
         )
+        self.folded = False
 
     def forward(self, features: Features, species: Int[Tensor, " atoms"]) -> Features:
         """The mixed features."""
-        order = species.argsort(stable=True)
-        counts = torch.bincount(species, minlength=self.num_elements).tolist()
-        blocks = [self._mix(features[irrep], str(irrep), order, counts) for _, irrep in self.irreps_out]
+        pairs = [(features[irrep], self._weight(str(irrep))) for _, irrep in self.irreps_out]
+        if len(species) * self.num_elements <= FEW:
+            blocks = [_by_all(x, weight, species) for x, weight in pairs]
+        else:
+            order = species.argsort(stable=True)
+            counts = torch.bincount(species, minlength=self.num_elements).tolist()
+            blocks = [_by_element(x, weight, order, counts) for x, weight in pairs]
         return Features(self.irreps_out, tuple(blocks))
 
-    def _mix(
-        self,
-        x: Float[Tensor, "atoms dim channels"],
-        name: str,
-        order: Int[Tensor, " atoms"],
-        counts: list[int],
-    ) -> Float[Tensor, "atoms dim channels_out"]:
-        """Atoms of one element behind one another, each such part times the matrix of its element."""
-        weight = self.weights[name] / sqrt(x.shape[-1] * self.num_elements)
-        if counts.count(0) == len(counts) - 1:  # of one element
-            return (
-                mixed(x, weight[counts.index(len(x))])
-                if len(x)
-                else x.new_zeros(0, x.shape[1], weight.shape[2])
-            )
-        parts = x.index_select(0, order).split(counts)
-        found = [mixed(part, w) for part, w in zip(parts, weight.unbind(0), strict=True) if len(part)]
-        out = x.new_zeros(*x.shape[:-1], weight.shape[-1])
-        return out.index_copy(0, order, torch.cat(found)) if found else out
+    def _weight(self, name: str) -> Float[Tensor, "elements channels_in channels_out"]:
+        weight = self.weights[name]
+        return weight if self.folded else weight / sqrt(weight.shape[1] * self.num_elements)
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Put the constant into the weights, for inference."""
+        if self.folded:
+            return
+        for weight in self.weights.values():
+            weight /= sqrt(weight.shape[1] * self.num_elements)
+        self.folded = True
+
+
+def _by_all(
+    x: Float[Tensor, "atoms dim channels_in"],
+    weight: Float[Tensor, "elements channels_in channels_out"],
+    species: Int[Tensor, " atoms"],
+) -> Float[Tensor, "atoms dim channels_out"]:
+    """Every atom times the matrices of all elements, and of the results its own: few operations for few atoms."""
+    found = mixed(x, weight.transpose(0, 1).flatten(1)).unflatten(-1, (len(weight), -1))
+    return found[torch.arange(len(x), device=x.device), :, species]
+
+
+def _by_element(
+    x: Float[Tensor, "atoms dim channels_in"],
+    weight: Float[Tensor, "elements channels_in channels_out"],
+    order: Int[Tensor, " atoms"],
+    counts: list[int],
+) -> Float[Tensor, "atoms dim channels_out"]:
+    """Atoms of one element behind one another, each such part times the matrix of its element."""
+    parts = x.index_select(0, order).split(counts)
+    found = [mixed(part, w) for part, w in zip(parts, weight.unbind(0), strict=True) if len(part)]
+    out = x.new_zeros(*x.shape[:-1], weight.shape[-1])
+    return out.index_copy(0, order, torch.cat(found)) if found else out

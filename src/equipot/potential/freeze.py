@@ -15,12 +15,16 @@ def frozen(potential: Potential, tolerance: float | None = None) -> Potential:
     """A copy that cannot be trained; energies and forces are of the same tables, so forces stay exact derivatives.
 
     Tables are made where their largest error is within `tolerance`, in float32 by default 1e-6. In float64, which is
-    asked for where every digit counts, there are none unless a tolerance is given.
+    asked for where every digit counts, there are none unless a tolerance is given. Constants of linear layers become a
+    part of their weights.
     """
     out = copy.deepcopy(potential).requires_grad_(False).eval()
     dtype = next(out.parameters()).dtype
     if tolerance is None:
         tolerance = 0.0 if dtype == torch.float64 else TOLERANCE
+    for module in out.modules():
+        if hasattr(module, "fold"):
+            module.fold()  # type: ignore[operator]
     distances: Any = getattr(out.model, "distances", None)  # what architectures with such networks have
     if distances is not None and tolerance:
         out.double()

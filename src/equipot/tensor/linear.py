@@ -39,12 +39,22 @@ class IrrepsLinear(nn.Module):
             {str(irrep): torch.randn(irreps_in.channels(irrep), n) for n, irrep in irreps_out}
         )
         self.bias = nn.Parameter(torch.zeros(irreps_out.channels(SCALAR))) if bias else None
+        self.folded = False
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Put the constant into the weights, for inference."""
+        if self.folded:
+            return
+        for weight in self.weights.values():
+            weight /= sqrt(weight.shape[0])
+        self.folded = True
 
     def forward(self, features: Features) -> Features:
         """The mixed features."""
         blocks = []
         for _, irrep in self.irreps_out:
             weight = self.weights[str(irrep)]
-            block = mixed(features[irrep], weight / sqrt(weight.shape[0]))
+            block = mixed(features[irrep], weight if self.folded else weight / sqrt(weight.shape[0]))
             blocks.append(block + self.bias if self.bias is not None and irrep == SCALAR else block)
         return Features(self.irreps_out, tuple(blocks))
