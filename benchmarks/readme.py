@@ -122,7 +122,7 @@ def speed(result: dict[str, Any]) -> list[str]:
     first = runs[0]
     lines = [
         f"**Beside the packages they come from**, same hyper-parameters and structures, float32, {first['threads']} "
-        f"threads, in turns in one run (`python benchmarks/speed/peers.py`; {first['machine']['cpu']}, "
+        f"threads, each pair in turns in one run (`python benchmarks/speed/peers.py`; {first['machine']['cpu']}, "
         f"{first['date'][:10]}, commit {', '.join(commits)}): how many times as long they take, and our milliseconds. "
         "Energy and forces as calculators compute them, neighbor lists made before.",
         "",
