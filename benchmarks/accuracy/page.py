@@ -61,7 +61,8 @@ def page() -> str:
     if against:
         about = (
             "Each package on one thread for the same processor time, start-up included, by its documented recipe with "
-            "the schedule scaled to the time: `python benchmarks/accuracy/equal_time/equal_time.py DATA`."
+            "the schedule scaled to the time: `python benchmarks/accuracy/equal_time/equal_time.py DATA`. What a "
+            "package is like after a few epochs says little of what it reaches in hours."
         )
         parts.append("\n".join(["## The same time for everybody", "", about, "", *against, ""]))
     arms = ablation.table(records.load(ablation.RESULT))

@@ -75,8 +75,8 @@ def arms(peers: Path) -> dict[str, Arm]:
         *(
             Arm(name=f"equipot-{m['name']}", kind="equipot", python=ours, what=what, settings={"model": m})
             for m, what in (
-                (like_mace, "the MACE of that arm, here"),
-                (like_nequip, "the NequIP of that arm, here"),
+                (like_mace, "equipot, the same MACE"),
+                (like_nequip, "equipot, the same NequIP"),
             )
         ),
         *(
@@ -84,7 +84,7 @@ def arms(peers: Path) -> dict[str, Arm]:
                 name=f"equipot-{m}-small",
                 kind="equipot",
                 python=ours,
-                what=f"{m} of settings.py, small",
+                what=f"equipot, {m} small as above",
                 settings={"model": settings(m, "small", "three_bpa")},
             )
             for m in ("painn", "nequip", "mace")
@@ -196,14 +196,16 @@ def table(record: records.Record) -> list[str]:
     tests = list(next(iter(record["runs"].values()))["errors"])
     lines = [f"| RMSE, energy in meV / forces in meV/Å | budget | length | {' | '.join(tests)} |"]
     lines.append("|---" * (3 + len(tests)) + "|")
-    for entry in sorted(record["runs"].values(), key=lambda e: (e["budget_seconds"], e["arm"])):
+    known = arms(Path())
+    order = list(known)
+    for entry in sorted(record["runs"].values(), key=lambda e: (e["budget_seconds"], order.index(e["arm"]))):
         cells = [
             " / ".join(f"{1e3 * entry['errors'][t][n]['rmse']:.1f}" for n in ("energy", "forces"))
             for t in tests
         ]
         units = "epochs" if entry["kind"] in NEEDS else "steps"
         lines.append(
-            f"| {entry['what']} | {entry['cpu_seconds'] / 60:.1f} of {entry['budget_seconds'] / 60:g} min "
+            f"| {known[entry['arm']].what} | {entry['cpu_seconds'] / 60:.1f} of {entry['budget_seconds'] / 60:g} min "
             f"| {entry['length']} {units} | {' | '.join(cells)} |"
         )
     return lines
