@@ -169,7 +169,19 @@ def test_only_an_excerpt_of_a_large_structure_is_checked():
     assert len(w) == len(part.senders) == sum(i < 32 and j < 32 for i, j in pairs)
 
 
-@pytest.mark.parametrize("model", [{"name": "painn"}, {"name": "nequip", "l_max": 1, "basis": "cartesian"}])
+MODELS = (
+    {"name": "painn"},
+    {"name": "nequip", "l_max": 1, "basis": "cartesian"},
+    {"name": "mace", "l_max": 2},
+    {"name": "ictp", "l_max": 2, "basis": "cartesian"},
+    {"name": "allegro", "l_max": 2, "two_body": (16,), "latent": (16,)},
+    {"name": "allegro", "l_max": 1, "form": "current", "basis": "cartesian"},
+    {"name": "tensornet"},
+    {"name": "tensornet", "basis": "cartesian", "group": "SO(3)"},
+)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: "-".join(map(str, model.values())))
 def test_models_on_compiled_operations_are_the_same_models(model, monkeypatch):
     """Energies, forces and what training on forces needs, on a molecule, a crystal and an atom without neighbors."""
     values = {"model": {"channels": 16, "num_layers": 2, "cutoff": 3.0, **model}}

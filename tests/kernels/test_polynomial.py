@@ -99,6 +99,39 @@ def test_derivatives_of_every_order_are_exact():
     assert gradgradcheck(function, given)
 
 
+def test_strides_and_second_derivatives():
+    """Parts of packed features are not contiguous, and gradients of gradients have to reach them."""
+    polynomial = everything()
+    given = inputs(polynomial, 8)
+    results = []
+    for operation in (
+        lambda *t: evaluate(polynomial, *t, row_pointer=ROWS),
+        lambda *t: interpret(polynomial, t, ROWS),
+    ):
+        turned = [t.transpose(1, 2).contiguous().transpose(1, 2) for t in given]
+        assert not turned[0].is_contiguous()
+        out = operation(*turned)
+        weights = [
+            torch.cos(torch.arange(float(prod(t.shape)))).reshape(t.shape).mT.contiguous().mT for t in out
+        ]
+        first = torch.autograd.grad(out, given, weights, create_graph=True)
+        results.append(torch.autograd.grad([(t.mT.square() * 1.5).sum() for t in first], given))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_refusals():
+    polynomial = everything()
+    a, b, w = (t.detach() for t in inputs(polynomial, 8))
+    for wrong in ((a, b[:2], w), (a[:, :1], b, w), (a, b, w.float()), (a, b, w[..., :4])):
+        with pytest.raises(ValueError, match="expected"):
+            evaluate(polynomial, *wrong, row_pointer=ROWS)
+    with pytest.raises(ValueError, match="row_pointer"):
+        evaluate(polynomial, a, b, w)
+    with pytest.raises(ValueError, match="up to 6"):
+        evaluate(polynomial, a, b, w, row_pointer=torch.tensor([0, 3, 3, 4, 7]))
+
+
 def test_only_what_is_wanted_is_computed():
     polynomial = everything()
     a, b, w = inputs(polynomial, 8)

@@ -103,7 +103,8 @@ class Forward(Function):
         """The gradients, as an operation with gradients of its own."""
         x, y, w = ctx.saved_tensors
         wants_x = x is not None and ctx.needs_input_grad[2]
-        gx, gy, gw = Backward.apply(ctx.spec, ctx.graph, wants_x, x, y, w, g)
+        # contiguous here: a copy made in there would be no argument, and lost in the next derivative
+        gx, gy, gw = Backward.apply(ctx.spec, ctx.graph, wants_x, x, y, w, g.contiguous())
         return None, None, gx, gy, gw
 
 
@@ -122,7 +123,6 @@ class Backward(Function):
         g: Tensor,
     ) -> tuple[Tensor | None, Tensor, Tensor]:
         """Gradients of x, unless it is not wanted, of Y and of W."""
-        g = g.contiguous()
         ctx.spec, ctx.graph = spec, graph
         ctx.save_for_backward(x, y, w, g)
         ctx.set_materialize_grads(False)
@@ -134,6 +134,7 @@ class Backward(Function):
     def backward(ctx: Any, tx: Tensor | None, ty: Tensor | None, tw: Tensor | None) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Second derivatives, along the cotangents of the first."""
         x, y, w, g = ctx.saved_tensors
+        tx, ty, tw = (t.contiguous() if t is not None else None for t in (tx, ty, tw))
         return None, None, None, *Tangent.apply(ctx.spec, ctx.graph, x, y, w, g, tx, ty, tw)
 
 
@@ -157,7 +158,6 @@ class Tangent(Function):
         tw: Tensor | None,
     ) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
         """Gradients of x, Y, W and g."""
-        tx, ty, tw = (t.contiguous() if t is not None else None for t in (tx, ty, tw))
         ctx.spec, ctx.graph = spec, graph
         ctx.save_for_backward(x, y, w, g, tx, ty, tw)
         run, channels = program(spec, w.dtype), w.shape[-1]

@@ -86,7 +86,8 @@ class Values(Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Σ_n g_n V_{d+1},n."""
         r, rows = ctx.saved_tensors
-        return None, None, Contracted.apply(ctx.order + 1, ctx.per, r, rows, g), None
+        # contiguous here: a copy made in there would be no argument, and lost in the next derivative
+        return None, None, Contracted.apply(ctx.order + 1, ctx.per, r, rows, g.contiguous()), None
 
 
 class Contracted(Function):
@@ -95,7 +96,7 @@ class Contracted(Function):
     @staticmethod
     def forward(ctx: Any, order: int, per: float, r: Tensor, rows: Tensor, g: Tensor) -> Tensor:
         """[edges]."""
-        ctx.order, ctx.per, g = order, per, g.contiguous()
+        ctx.order, ctx.per = order, per
         ctx.save_for_backward(r, rows, g)
         out = torch.empty_like(r)
         _call("contracted", order, per, r, rows, g, out)

@@ -178,12 +178,14 @@ def _run(polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...])
 
 
 class Evaluate(Function):
-    """The outputs; their gradient is the evaluation of the derivative."""
+    """The outputs; their gradient is the evaluation of the derivative.
+
+    Arguments are contiguous: a copy made in here would be no argument, and lost in the next derivative.
+    """
 
     @staticmethod
     def forward(ctx: Any, polynomial: Polynomial, row: Tensor | None, *inputs: Tensor) -> tuple[Tensor, ...]:
         """[rows, components, channels] each."""
-        inputs = tuple(t.contiguous() for t in inputs)
         ctx.polynomial, ctx.row = polynomial, row
         ctx.save_for_backward(*inputs)
         ctx.set_materialize_grads(False)
@@ -195,7 +197,7 @@ class Evaluate(Function):
         """Of the inputs that want one."""
         wanted = tuple(ctx.needs_input_grad[2:])
         derivative = ctx.polynomial.derivative(wanted, tuple(c is not None for c in cotangents))
-        given = [c for c in cotangents if c is not None]
+        given = [c.contiguous() for c in cotangents if c is not None]
         found = iter(Evaluate.apply(derivative, ctx.row, *ctx.saved_tensors, *given) if given else ())
         return None, None, *(next(found, None) if wants else None for wants in wanted)
 
@@ -221,6 +223,21 @@ def _compiler_works() -> bool:
     return True
 
 
+def _check(polynomial: Polynomial, inputs: tuple[Tensor, ...], row_pointer: Tensor | None) -> None:
+    """ValueError for what a program, which trusts its pointers, would read beyond."""
+    if row_pointer is None and _grouped(polynomial):
+        raise ValueError("polynomial: it has groups of rows; expected row_pointer")
+    like = inputs[0]
+    rows = next(t for t, slot in zip(inputs, polynomial.inputs, strict=True) if slot.kind == "row").shape[0]
+    numbers = {"row": rows, "group": 0 if row_pointer is None else len(row_pointer) - 1, "shared": 1}
+    expected = [(numbers[slot.kind], slot.components, like.shape[-1]) for slot in polynomial.inputs]
+    if [tuple(t.shape) for t in inputs] != expected or any(t.dtype != like.dtype for t in inputs):
+        found = ", ".join(f"{list(t.shape)} {t.dtype}" for t in inputs)
+        raise ValueError(f"polynomial: found {found}; expected {expected}, all of {like.dtype}")
+    if row_pointer is not None and (row_pointer.dtype != torch.int64 or int(row_pointer[-1]) != rows):
+        raise ValueError(f"polynomial: row_pointer ends with {row_pointer[-1]}; expected int64 up to {rows}")
+
+
 def evaluate(
     polynomial: Polynomial, *inputs: Tensor, row_pointer: Tensor | None = None
 ) -> tuple[Tensor, ...]:
@@ -229,8 +246,10 @@ def evaluate(
     `row_pointer`, [groups + 1], where there are groups of rows, which lie behind one another.
     """
     channels = inputs[0].shape[-1]
+    _check(polynomial, inputs, row_pointer)
     missing = -channels % (VECTOR_BYTES // inputs[0].element_size())
     if missing:  # whole vectors only
         inputs = tuple(pad(t, (0, missing)) for t in inputs)
-    found = Evaluate.apply(polynomial, row_pointer, *inputs)
+    row = row_pointer.contiguous() if row_pointer is not None else None
+    found = Evaluate.apply(polynomial, row, *(t.contiguous() for t in inputs))
     return tuple(t[..., :channels] for t in found) if missing else found
