@@ -137,7 +137,6 @@ def speed(result: dict[str, Any]) -> list[str]:
     if failed:
         names = "; ".join(f"{PEERS[e['pair']]}, {CASES[e['case']]}" for e in failed)
         lines += ["", f"Did not finish on this machine: {names}."]
-    lines += ["", "One molecule is bound by the number of calls, on both sides."]
     return lines
 
 

@@ -1,6 +1,7 @@
 """Dense layers of the invariant parts."""
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from equipot.tensor.activation import SILU_FACTOR
+from equipot.tensor.linear import Scaled
 
 
 class ShiftedSoftplus(nn.Module):
@@ -44,26 +46,21 @@ def enveloped(
     return F.linear(rows, torch.cat([layer.weight, layer.bias[:, None]], dim=-1))
 
 
-class NormalizedLinear(nn.Module):
+class NormalizedLinear(Scaled):
     """y = c x W / √n for n inputs, W ∼ N(0, 1), no bias: with c = 1 keeps the mean square, and zero at zero."""
 
     def __init__(self, num_in: int, num_out: int, scale: float = 1.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(num_in, num_out))
         self.factor = scale / math.sqrt(num_in)
-        self.folded = False
 
-    @torch.no_grad()
-    def fold(self) -> None:
-        """Put the constant into the weights, for inference."""
-        if self.folded:
-            return
-        self.weight *= self.factor
-        self.folded = True
+    def matrices(self) -> Iterable[tuple[Tensor, float]]:
+        """With c/√n."""
+        return [(self.weight, self.factor)]
 
     def forward(self, x: Float[Tensor, "*batch num_in"]) -> Float[Tensor, "*batch num_out"]:
         """The mixed channels."""
-        return x @ (self.weight if self.folded else self.weight * self.factor)
+        return x @ self.scaled(self.weight, self.factor)
 
 
 def normalized_mlp(*sizes: int, scale: float = 1.0) -> nn.Sequential:

@@ -1,5 +1,6 @@
 """Linear maps that know the chemical element."""
 
+from collections.abc import Iterable
 from math import sqrt
 
 import torch
@@ -8,12 +9,12 @@ from torch import Tensor, nn
 
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irreps
-from equipot.tensor.linear import mixed
+from equipot.tensor.linear import Scaled, mixed
 
 FEW = 256  # atoms × elements
 
 
-class SpeciesLinear(nn.Module):
+class SpeciesLinear(Scaled):
     """y_i = (K S)^(−1/2) x_i W^(z_i) for every irrep, W ∼ N(0, 1): the self-connection of NequIP, MACE and ICTP.
 
     Equal to the product with a one-hot vector of the S elements, normalisation included; irreps of the output that
@@ -27,11 +28,11 @@ class SpeciesLinear(nn.Module):
         self.weights = nn.ParameterDict(
             {str(irrep): torch.randn(num_elements, irreps_in.channels(irrep), n) for n, irrep in kept}
         )
-        self.folded = False
 
     def forward(self, features: Features, species: Int[Tensor, " atoms"]) -> Features:
         """The mixed features."""
-        pairs = [(features[irrep], self._weight(str(irrep))) for _, irrep in self.irreps_out]
+        weights = [self.scaled(weight, constant) for weight, constant in self.matrices()]
+        pairs = [(features[irrep], w) for irrep, w in zip(self.irreps_out.labels, weights, strict=True)]
         if len(species) * self.num_elements <= FEW:
             blocks = [_by_all(x, weight, species) for x, weight in pairs]
         else:
@@ -40,18 +41,10 @@ class SpeciesLinear(nn.Module):
             blocks = [_by_element(x, weight, order, counts) for x, weight in pairs]
         return Features(self.irreps_out, tuple(blocks))
 
-    def _weight(self, name: str) -> Float[Tensor, "elements channels_in channels_out"]:
-        weight = self.weights[name]
-        return weight if self.folded else weight / sqrt(weight.shape[1] * self.num_elements)
-
-    @torch.no_grad()
-    def fold(self) -> None:
-        """Put the constant into the weights, for inference."""
-        if self.folded:
-            return
-        for weight in self.weights.values():
-            weight /= sqrt(weight.shape[1] * self.num_elements)
-        self.folded = True
+    def matrices(self) -> Iterable[tuple[Tensor, float]]:
+        """Of all elements, with (K S)^(−1/2), irrep by irrep of the output."""
+        weights = [self.weights[str(irrep)] for irrep in self.irreps_out.labels]
+        return [(weight, 1 / sqrt(weight.shape[1] * self.num_elements)) for weight in weights]
 
 
 def _by_all(

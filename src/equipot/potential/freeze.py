@@ -7,6 +7,7 @@ import torch
 
 from equipot.nn.radial_network import RadialFunction
 from equipot.potential.potential import Potential
+from equipot.tensor.linear import Scaled
 
 TOLERANCE = 1e-6  # of a weight, relative to the largest: what single precision leaves of a sum
 
@@ -23,8 +24,8 @@ def frozen(potential: Potential, tolerance: float | None = None) -> Potential:
     if tolerance is None:
         tolerance = 0.0 if dtype == torch.float64 else TOLERANCE
     for module in out.modules():
-        if hasattr(module, "fold"):
-            module.fold()  # type: ignore[operator]
+        if isinstance(module, Scaled):
+            module.fold()
     distances: Any = getattr(out.model, "distances", None)  # what architectures with such networks have
     if distances is not None and tolerance:
         out.double()

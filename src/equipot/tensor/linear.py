@@ -1,5 +1,7 @@
 """Mixing of channels, irrep by irrep: the linear maps that commute with rotations and inversion."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from math import sqrt
 
 import torch
@@ -17,7 +19,29 @@ def mixed(
     return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], weight.shape[1])
 
 
-class IrrepsLinear(nn.Module):
+class Scaled(nn.Module, ABC):
+    """A layer whose matrices come with constants; `fold` puts these into the matrices, for inference."""
+
+    folded = False
+
+    @abstractmethod
+    def matrices(self) -> Iterable[tuple[Tensor, float]]:
+        """Every matrix and its constant."""
+
+    def scaled(self, matrix: Tensor, constant: float) -> Tensor:
+        """The matrix that multiplies."""
+        return matrix if self.folded else matrix * constant
+
+    def fold(self) -> None:
+        """For a layer that is not trained any more; a second time changes nothing."""
+        if not self.folded:
+            with torch.no_grad():
+                for matrix, constant in self.matrices():
+                    matrix *= constant
+            self.folded = True
+
+
+class IrrepsLinear(Scaled):
     """y_{k'm} = fan_in^(−1/2) Σ_k W_{kk'} x_{km} for every irrep (l, parity), W ∼ N(0, 1).
 
     Preserves the mean square of its input at initialization. The optional bias, zero at first, belongs to
@@ -39,22 +63,16 @@ class IrrepsLinear(nn.Module):
             {str(irrep): torch.randn(irreps_in.channels(irrep), n) for n, irrep in irreps_out}
         )
         self.bias = nn.Parameter(torch.zeros(irreps_out.channels(SCALAR))) if bias else None
-        self.folded = False
 
-    @torch.no_grad()
-    def fold(self) -> None:
-        """Put the constant into the weights, for inference."""
-        if self.folded:
-            return
-        for weight in self.weights.values():
-            weight /= sqrt(weight.shape[0])
-        self.folded = True
+    def matrices(self) -> Iterable[tuple[Tensor, float]]:
+        """With fan_in^(−1/2)."""
+        return [(weight, 1 / sqrt(weight.shape[0])) for weight in self.weights.values()]
 
     def forward(self, features: Features) -> Features:
         """The mixed features."""
         blocks = []
         for _, irrep in self.irreps_out:
             weight = self.weights[str(irrep)]
-            block = mixed(features[irrep], weight if self.folded else weight / sqrt(weight.shape[0]))
+            block = mixed(features[irrep], self.scaled(weight, 1 / sqrt(weight.shape[0])))
             blocks.append(block + self.bias if self.bias is not None and irrep == SCALAR else block)
         return Features(self.irreps_out, tuple(blocks))
