@@ -1,15 +1,15 @@
 """What a molecular dynamics run is: temperature, times, ensemble, limits."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from equipot.config import Config
 
 EngineName = Literal["ase", "openmm", "torchsim", "lammps", "ipi"]
 Thermostat = Literal["langevin", "bussi"]
-Method = Literal["pimd", "rpmd", "trpmd"]
+Method = Literal["pimd", "rpmd", "trpmd", "piglet"]
 PhaseName = Literal["nvt", "nve", "npt"]
 
 
@@ -32,27 +32,42 @@ class Dynamics(Config):
     ranks: PositiveInt = 1  # processes among which LAMMPS divides the cell
     beads: PositiveInt = 1  # of a ring polymer; more than one: quantum nuclei with i-PI
     method: Method = "trpmd"  # of ring polymers
+    pile_lambda: PositiveFloat = 0.5  # with trpmd: friction 2 λ ω_k on the mode of frequency ω_k of the free ring
+    gle: str | None = None  # with piglet: file of the thermostat's matrices
     seed: NonNegativeInt = 1
     checkpoint: NonNegativeFloat = 30.0  # s between two restart files
     max_temperature: PositiveFloat | None = None  # K, of one replica; None: the greater of 5 T and T + 1000 K
     max_force: PositiveFloat = 50.0  # eV/Å, on one atom
     force_long_step: bool = False  # accept a step above 2 fs with hydrogen
 
+    @model_validator(mode="before")
+    @classmethod
+    def _beads_choose_an_engine(cls, values: Any) -> Any:
+        """A ring polymer is i-PI's, unless an engine is named."""
+        if isinstance(values, dict) and "engine" not in values and values.get("beads", 1) != 1:
+            return {**values, "engine": "ipi"}
+        return values
+
     def phases(self) -> list["Phase"]:
         """What is run, in order."""
         steps = round(1000 * self.equilibration / self.dt)
-        first = [self._phase("nvt", steps, self.thermostat)] if steps else []
-        return [*first, self._phase(*self._production())]
+        sampling: Method = "piglet" if self.method == "piglet" else "pimd"
+        first = [self._phase("nvt", steps, self.thermostat, sampling)] if steps else []
+        return [*first, self._phase(*self._production(), self.method)]
 
     def _production(self) -> tuple[PhaseName, int, Thermostat | None]:
         steps = max(1, round(1000 * self.time / self.dt))
         if self.ensemble == "nve":
-            return "nve", steps, None
+            only_samples = self.beads > 1 and self.method in ("pimd", "piglet")
+            return ("nvt", steps, self.thermostat) if only_samples else ("nve", steps, None)
         return ("npt", steps, self.thermostat) if self.ensemble == "npt" else ("nvt", steps, self.ensemble)
 
-    def _phase(self, name: PhaseName, steps: int, thermostat: Thermostat | None) -> "Phase":
+    def _phase(
+        self, name: PhaseName, steps: int, thermostat: Thermostat | None, method: Method
+    ) -> "Phase":
         tau = {"langevin": 1 / self.friction, "bussi": self.taut, None: None}[thermostat]
-        return Phase(name=name, steps=steps, thermostat=thermostat, tau=tau)
+        ring = method if self.beads > 1 else None
+        return Phase(name=name, steps=steps, thermostat=thermostat, tau=tau, method=ring)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,3 +78,4 @@ class Phase:
     steps: int
     thermostat: Thermostat | None
     tau: float | None  # fs
+    method: Method | None = None  # of a ring polymer, whose centroid the thermostat acts on

@@ -17,6 +17,7 @@ from ase import Atoms
 from jaxtyping import Float, Int
 
 from equipot import units
+from equipot.spectra.rings import Rings, rings
 
 #: Å/fs of 1 ASE unit of velocity, Å √(eV/amu)
 VELOCITY = units.acceleration**0.5
@@ -30,7 +31,7 @@ _CONDENSED = 50  # atoms; below, a global thermostat still disturbs single modes
 class Segment:
     """One unbroken piece of dynamics. `None` means not recorded."""
 
-    positions: Float[np.ndarray, "steps atoms 3"]  # Å
+    positions: Float[np.ndarray, "steps atoms 3"]  # Å; of ring polymers the centroids, and the average of all else
     velocities: Float[np.ndarray, "steps atoms 3"]  # Å/fs
     energy: Float[np.ndarray, " steps"] | None = None  # potential, eV
     dipole: Float[np.ndarray, "steps 3"] | None = None  # e·Å
@@ -54,6 +55,7 @@ class Trajectory:
     source: str = ""
     model: str | None = None  # hash of the model file
     engine: str | None = None
+    rings: Rings | None = None  # None: classical nuclei
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -77,6 +79,7 @@ def read_run(folder: str | Path) -> Trajectory:
     if not files:
         raise ValueError(f"{folder}: no trajectory-*.extxyz. Run the dynamics first: equipot md.")
     masses = np.array(document["masses"], dtype=float)
+    polymers = rings(document, str(folder / "md.json"))
     check_dynamics(document, len(masses), str(folder / "md.json"))
     every = int(document["stride"])
     segments, first = [], None
@@ -104,6 +107,7 @@ def read_run(folder: str | Path) -> Trajectory:
         source=str(folder),
         model=document.get("model_hash") or document.get("model"),
         engine=document.get("engine"),
+        rings=polymers,
         notes=tuple(notes),
     )
 
