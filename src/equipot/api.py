@@ -30,6 +30,8 @@ from equipot.deploy.model_file import save as save_model_file
 from equipot.deploy.model_file import with_proofs
 from equipot.engines.ase import Calculator
 from equipot.engines.dynamics import run_dynamics
+from equipot.engines.ipi.advice import advice
+from equipot.engines.ipi.alone import write_inputs
 from equipot.engines.relax import relax
 from equipot.engines.settings import Dynamics
 from equipot.evaluate.metrics import Comparison, evaluate
@@ -261,9 +263,16 @@ def md(
         refuse_unknown(frame, model.potential.elements)
         start = frame.atoms()
     chosen = settings if isinstance(settings, Dynamics) else parse(Dynamics, dict(settings or {}), "dynamics")
-    return run_dynamics(
+    first = start if isinstance(start, Atoms) else start[0]
+    if chosen.beads > 1:
+        say(advice(first, chosen.temperature, chosen.beads))
+    run = run_dynamics(
         model.potential, start, chosen, Path(out), progress=lambda s, t: observe(s, t, ""), say=say
     )
+    if chosen.engine == "ipi":
+        model.save(run / "i-pi" / "model.equipot")
+        write_inputs(run / "i-pi", first, chosen, model.potential.targets)
+    return run
 
 
 def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:

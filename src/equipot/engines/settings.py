@@ -1,9 +1,9 @@
 """What a molecular dynamics run is: temperature, times, ensemble, limits."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from equipot.config import Config
 
@@ -39,14 +39,6 @@ class Dynamics(Config):
     max_temperature: PositiveFloat | None = None  # K, of one replica; None: the greater of 5 T and T + 1000 K
     max_force: PositiveFloat = 50.0  # eV/Å, on one atom
     force_long_step: bool = False  # accept a step above 2 fs with hydrogen
-
-    @model_validator(mode="before")
-    @classmethod
-    def _beads_choose_an_engine(cls, values: Any) -> Any:
-        """A ring polymer is i-PI's, unless an engine is named."""
-        if isinstance(values, dict) and "engine" not in values and values.get("beads", 1) != 1:
-            return {**values, "engine": "ipi"}
-        return values
 
     def phases(self) -> list["Phase"]:
         """What is run, in order."""

@@ -6,7 +6,7 @@ RUN/trajectory-000.extxyz   one file per replica, production only, every `stride
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,8 @@ def read_run(folder: str | Path) -> Trajectory:
             raise ValueError(f"{path}: the atoms differ from those of {files[0].name}.")
         segments += _segments(frames, every, path)
     assert first is not None
+    if polymers is not None:  # an average over the beads: with the kinetic energy of centroids nothing is conserved
+        segments = [replace(s, energy=None) for s in segments]
     notes = []
     if document.get("status", "finished") != "finished":
         notes.append(f"the run is not finished (status {document['status']}): this is what there is of it")

@@ -6,6 +6,7 @@ FOLDER/start.extxyz    where all beads begin
 FOLDER/driver.py       loads model.equipot beside it
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import ase.io
@@ -13,6 +14,7 @@ from ase import Atoms
 
 from equipot.deploy.atomic import write_atomically
 from equipot.engines.ipi import inputs
+from equipot.engines.ipi.beads import EXTRAS
 from equipot.engines.settings import Dynamics
 
 _DRIVER = '''\
@@ -34,9 +36,10 @@ _EXTRA = """
     <trajectory stride='{stride}' filename='{what}' flush='100' extra_type='{what}'> extras </trajectory> <!-- of every bead -->"""
 
 
-def write_inputs(folder: Path, atoms: Atoms, settings: Dynamics, recorded: tuple[str, ...]) -> list[Path]:
+def write_inputs(folder: Path, atoms: Atoms, settings: Dynamics, targets: Collection[str]) -> list[Path]:
     """Inputs of all phases with what they read, except model.equipot; returns the inputs."""
     folder.mkdir(parents=True, exist_ok=True)
+    recorded = [name for name in EXTRAS if name in targets]
     ase.io.write(folder / "start.extxyz", atoms)
     write_atomically(folder / "driver.py", _DRIVER.encode())
     initial, written = inputs.all_at(atoms, settings.beads), []

@@ -16,6 +16,7 @@ from equipot.engines.replicas import replicated
 from equipot.engines.settings import Dynamics
 from equipot.potential import Potential
 
+EXTRAS = ("dipole", "polarizability")  # e·Å and Å³, of every bead
 Answer = list  # energy (hartree), forces (hartree/bohr), virial (hartree), extras (text), as i-PI unpacks them
 
 
@@ -42,8 +43,8 @@ class Beads:
         """`energy` (eV), `forces` (eV/Å), `virial` (eV) where wanted, and what `also` names; beads first."""
         self.atoms.positions[:] = positions.reshape(-1, 3)
         names = {name: self._name(name) for name in ("energy", *also)}
-        wanted = [*names.values(), "forces", *["virials"] * self.virial]
-        self.calculator.calculate(self.atoms, wanted)
+        self.calculator.also = tuple(names.values())  # refuses what the model does not have
+        self.calculator.calculate(self.atoms, ["forces", *["virials"] * self.virial])
         self.calls += 1
         results = self.calculator.results
         found = {name: np.asarray(results[full]) for name, full in names.items()}

@@ -15,13 +15,11 @@ from ipi.pes.dummy import Dummy_driver
 
 from equipot import units
 from equipot.deploy.model_file import load
-from equipot.engines.ipi.beads import Answer, Beads, angstrom, answers
+from equipot.engines.ipi.beads import EXTRAS, Answer, Beads, angstrom, answers
 from equipot.engines.ipi.inputs import cell
 
 __DRIVER_NAME__ = "equipot"
 __DRIVER_CLASS__ = "Driver"
-
-EXTRAS = ("dipole", "polarizability")  # e·Å and Å³, per bead
 
 
 class Driver(Dummy_driver):

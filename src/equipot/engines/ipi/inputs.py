@@ -33,6 +33,7 @@ _INPUT = """\
       <temperature units='atomic_unit'> {energy!r} </temperature> <!-- {temperature:g} K -->
     </ensemble>
     <motion mode='dynamics'>
+      <fixcom> False </fixcom>
       <dynamics mode='{mode}'>
         <timestep units='atomic_unit'> {dt!r} </timestep> <!-- {femtoseconds:g} fs -->
         {thermostat}

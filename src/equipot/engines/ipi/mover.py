@@ -29,6 +29,11 @@ class RingMover:
     pace = 20
 
     def __init__(self, potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) -> None:
+        if settings.beads > 1 and settings.equilibration == 0:
+            raise ValueError(
+                "equilibration = 0: all beads of a ring polymer begin in one place and must spread first. Allow for 0.2 ps"
+                " or more."
+            )
         self.settings, self.guard = settings, guard
         size = len(atoms) // settings.replicas
         self.replicas = [atoms[k * size : (k + 1) * size] for k in range(settings.replicas)]

@@ -63,6 +63,16 @@ class Ring:
         self._system.beads.p[:] = values.reshape(len(values), -1) / MOMENTUM
 
     @property
+    def energies(self) -> Float[np.ndarray, " beads"]:
+        """Potential energies as i-PI has them, eV."""
+        return np.array(self._system.forces.pots) * units.hartree
+
+    @property
+    def forces(self) -> Float[np.ndarray, "beads atoms 3"]:
+        """As i-PI has them, eV/Å."""
+        return np.array(self._system.forces.f).reshape(self.beads.shape) * (units.hartree / units.bohr)
+
+    @property
     def conserved(self) -> float:
         """What i-PI's integrator keeps, per bead, eV: the energy of the ring polymer less what thermostats gave."""
         return float(self._system.properties["conserved"][0]) * units.hartree
