@@ -44,7 +44,10 @@ RUNS: dict[str, dict[str, Any]] = {
     "trpmd": {**COMMON, "time": 2.5, "equilibration": 0.5, "replicas": 4, "engine": "ipi", "beads": 32},
 }
 RESOLUTION = 40.0  # cm⁻¹
-BANDS = {"C-H stretch": (2600.0, 3300.0), "O-H stretch": (3350.0, 4000.0)}  # cm⁻¹; both spectra die out between them
+BANDS = {
+    "C-H stretch": (2600.0, 3300.0),
+    "O-H stretch": (3350.0, 4000.0),
+}  # cm⁻¹; both spectra die out between them
 BLOCKS = 4  # of every trajectory, for the jackknife
 
 
@@ -79,7 +82,9 @@ def report(model: equipot.Model, out: Path, made: dict[str, Any]) -> None:
     for band, limits in BANDS.items():
         bands[band] = {}
         for kind in ("ir", "power"):
-            rows = {n: jackknife(t, lambda s, k=kind, w=limits: center(s, k, w)) for n, t in trajectories.items()}
+            rows = {
+                n: jackknife(t, lambda s, k=kind, w=limits: center(s, k, w)) for n, t in trajectories.items()
+            }
             shift = rows["trpmd"][0] - rows["nve"][0]
             error = float(np.hypot(rows["trpmd"][1], rows["nve"][1]))
             bands[band][kind] = {
@@ -149,7 +154,10 @@ def summary(trajectory: Trajectory, spectra: Spectra) -> dict[str, Any]:
 
 def draw(spectra: dict[str, Spectra], bands: dict[str, Any]) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), width_ratios=(3, 2), layout="constrained")
-    looks = {"nve": ("#0072B2", "classical nuclei (NVE)"), "trpmd": ("#D55E00", "quantum nuclei (T-RPMD, 32 beads)")}
+    looks = {
+        "nve": ("#0072B2", "classical nuclei (NVE)"),
+        "trpmd": ("#D55E00", "quantum nuclei (T-RPMD, 32 beads)"),
+    }
     for axes, limits in zip(panels, ((3950, 150), (3950, 2600)), strict=True):
         for name, (color, label) in looks.items():
             one = spectra[name]["ir"]
@@ -164,7 +172,9 @@ def draw(spectra: dict[str, Spectra], bands: dict[str, Any]) -> None:
         shift, error = found["ir"]["shift_cm-1"]
         middle = found["ir"]["quantum_cm-1"][0]
         text = f"{band}\n{shift:+.0f} ± {error:.0f} cm⁻¹"
-        panels[1].annotate(text, (middle, 0.97), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=8)
+        panels[1].annotate(
+            text, (middle, 0.97), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=8
+        )
     panels[0].set_ylabel("infrared absorption of ethanol, 300 K\nkm/mol per cm⁻¹", fontsize=9)
     panels[0].legend(fontsize=8, loc="upper right", frameon=False)
     FIGURE.parent.mkdir(exist_ok=True)

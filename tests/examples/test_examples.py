@@ -16,6 +16,7 @@ PROMISED = {
     "ase_calculator.py": (-30.0, 30.0),
     "compare_architectures.py": (150.0, 700.0),
     "fine_tuning.py": (0.999999, 1.000001),
+    "ipi_quantum_nuclei.py": (2.0, 4.5),
     "spectrum_of_a_run.py": (19.0, 23.0),
     "train_and_evaluate.py": (50.0, 500.0),
     "write_an_architecture.py": (0.0, 1e-7),

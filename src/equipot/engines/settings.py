@@ -32,7 +32,9 @@ class Dynamics(Config):
     ranks: PositiveInt = 1  # processes among which LAMMPS divides the cell
     beads: PositiveInt = 1  # of a ring polymer; more than one: quantum nuclei with i-PI
     method: Method = "trpmd"  # of ring polymers
-    pile_lambda: PositiveFloat = 0.5  # with trpmd: friction 2 λ ω_k on the mode of frequency ω_k of the free ring
+    pile_lambda: PositiveFloat = (
+        0.5  # with trpmd: friction 2 λ ω_k on the mode of frequency ω_k of the free ring
+    )
     gle: str | None = None  # with piglet: file of the thermostat's matrices
     seed: NonNegativeInt = 1
     checkpoint: NonNegativeFloat = 30.0  # s between two restart files
@@ -54,9 +56,7 @@ class Dynamics(Config):
             return ("nvt", steps, self.thermostat) if only_samples else ("nve", steps, None)
         return ("npt", steps, self.thermostat) if self.ensemble == "npt" else ("nvt", steps, self.ensemble)
 
-    def _phase(
-        self, name: PhaseName, steps: int, thermostat: Thermostat | None, method: Method
-    ) -> "Phase":
+    def _phase(self, name: PhaseName, steps: int, thermostat: Thermostat | None, method: Method) -> "Phase":
         tau = {"langevin": 1 / self.friction, "bussi": self.taut, None: None}[thermostat]
         ring = method if self.beads > 1 else None
         return Phase(name=name, steps=steps, thermostat=thermostat, tau=tau, method=ring)

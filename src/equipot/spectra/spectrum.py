@@ -14,9 +14,9 @@ from equipot.spectra.power import kinetic_temperature
 from equipot.spectra.prepare import degrees_of_freedom, prepare
 from equipot.spectra.quantum import over_harmonic
 from equipot.spectra.raman import LOWEST, scattering_factor
+from equipot.spectra.result import Header, Spectra, Spectrum
 from equipot.spectra.rings import correction
 from equipot.spectra.rings import notes as ring_notes
-from equipot.spectra.result import Header, Spectra, Spectrum
 from equipot.spectra.trajectory import Trajectory, read_run
 
 

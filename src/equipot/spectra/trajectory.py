@@ -31,7 +31,9 @@ _CONDENSED = 50  # atoms; below, a global thermostat still disturbs single modes
 class Segment:
     """One unbroken piece of dynamics. `None` means not recorded."""
 
-    positions: Float[np.ndarray, "steps atoms 3"]  # Å; of ring polymers the centroids, and the average of all else
+    positions: Float[
+        np.ndarray, "steps atoms 3"
+    ]  # Å; of ring polymers the centroids, and the average of all else
     velocities: Float[np.ndarray, "steps atoms 3"]  # Å/fs
     energy: Float[np.ndarray, " steps"] | None = None  # potential, eV
     dipole: Float[np.ndarray, "steps 3"] | None = None  # e·Å
@@ -91,7 +93,9 @@ def read_run(folder: str | Path) -> Trajectory:
             raise ValueError(f"{path}: the atoms differ from those of {files[0].name}.")
         segments += _segments(frames, every, path)
     assert first is not None
-    if polymers is not None:  # an average over the beads: with the kinetic energy of centroids nothing is conserved
+    if (
+        polymers is not None
+    ):  # an average over the beads: with the kinetic energy of centroids nothing is conserved
         segments = [replace(s, energy=None) for s in segments]
     notes = []
     if document.get("status", "finished") != "finished":

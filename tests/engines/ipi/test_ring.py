@@ -10,7 +10,9 @@ from equipot.engines.ipi.advice import spread
 
 WAVENUMBER, TEMPERATURE = 1500.0, 300.0
 KT = units.kB * TEMPERATURE
-QUANTUM = units.inverse_cm * WAVENUMBER / 4 / np.tanh(units.inverse_cm * WAVENUMBER / (2 * KT))  # eV, ½ the energy
+QUANTUM = (
+    units.inverse_cm * WAVENUMBER / 4 / np.tanh(units.inverse_cm * WAVENUMBER / (2 * KT))
+)  # eV, ½ the energy
 
 
 def kinetic_and_potential(polymer, before, steps, every=4):
@@ -41,7 +43,9 @@ def test_pimd_gives_the_quantum_energy_of_its_beads(thermostat):
 def test_one_bead_is_classical():
     polymer = ring(WAVENUMBER, hydrogens(100), ensemble="langevin", friction=0.05)
     _, potential = kinetic_and_potential(polymer, before=200, steps=800)
-    assert polymer.kinetic == pytest.approx(300 * KT / 2)  # the centroid virial of one bead has no fluctuation
+    assert polymer.kinetic == pytest.approx(
+        300 * KT / 2
+    )  # the centroid virial of one bead has no fluctuation
     assert potential == pytest.approx(KT / 2, rel=0.08)
 
 

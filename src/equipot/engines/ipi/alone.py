@@ -33,7 +33,7 @@ _OUTPUT = """<output prefix='{name}'>
     <checkpoint filename='checkpoint' stride='{steps}' overwrite='True'/>
   </output>"""
 _EXTRA = """
-    <trajectory stride='{stride}' filename='{what}' flush='100' extra_type='{what}'> extras </trajectory> <!-- of every bead -->"""
+    <trajectory stride='{stride}' filename='{what}' flush='100' extra_type='{what}'> extras </trajectory>"""
 
 
 def write_inputs(folder: Path, atoms: Atoms, settings: Dynamics, targets: Collection[str]) -> list[Path]:

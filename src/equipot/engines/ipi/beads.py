@@ -17,7 +17,9 @@ from equipot.engines.settings import Dynamics
 from equipot.potential import Potential
 
 EXTRAS = ("dipole", "polarizability")  # e·Å and Å³, of every bead
-Answer = list  # energy (hartree), forces (hartree/bohr), virial (hartree), extras (text), as i-PI unpacks them
+Answer = (
+    list  # energy (hartree), forces (hartree/bohr), virial (hartree), extras (text), as i-PI unpacks them
+)
 
 
 class Beads:
@@ -71,4 +73,3 @@ def answers(found: Mapping[str, np.ndarray], extras: Sequence[str] = ()) -> list
     virials = found["virial"] / units.hartree if "virial" in found else np.zeros((len(energies), 3, 3))
     texts = [json.dumps({n: found[n][k].ravel().tolist() for n in extras}) for k in range(len(energies))]
     return [list(row) for row in zip(energies.tolist(), forces, virials, texts, strict=True)]
-

@@ -59,7 +59,7 @@ class Driver(Dummy_driver):
             return
         if not np.allclose(self.one.cell.array, self.cell):
             raise ValueError(
-                "i-PI changes the cell, and that of the structure is not lower triangular (a along x, b in the xy plane)"
-                " as i-PI needs it. Turn the structure: atoms.set_cell(atoms.cell.standard_form()[0], scale_atoms=True)."
+                "i-PI changes the cell, and that of the structure is not lower triangular (a along x, b in xy), as"
+                " i-PI needs it. Turn it: atoms.set_cell(atoms.cell.standard_form()[0], scale_atoms=True)."
             )
         beads.atoms.set_cell(wanted)

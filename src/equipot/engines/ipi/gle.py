@@ -23,9 +23,10 @@ def thermostat(path: str | Path | None, beads: int) -> str:
     except (OSError, ElementTree.ParseError) as error:
         raise ValueError(f"{path}: cannot be read as XML ({error}). {_HELP}") from None
     element = root if root.tag == "thermostat" else root.find(".//thermostat")
-    if element is None or element.get("mode") not in MODES or element.find("A") is None:
+    drift = None if element is None else element.find("A")
+    if element is None or drift is None or element.get("mode") not in MODES:
         raise ValueError(f"{path}: no thermostat of mode {' or '.join(MODES)} with a matrix A. {_HELP}")
-    shape = (element.findtext("A") and element.find("A").get("shape")) or ""
+    shape = drift.get("shape", "")
     found = shape.strip("() ").split(",")[0].strip()
     if found != str(beads):
         raise ValueError(

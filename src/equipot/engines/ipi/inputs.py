@@ -1,11 +1,11 @@
 """A stretch of ring-polymer dynamics as the input of i-PI, in atomic units so that no factor is rounded twice.
 
-    PIMD     friction 2 λ ω_k on the mode of frequency ω_k of the free ring polymer, λ = 1
-             (PILE: Ceriotti, Parrinello, Markland, Manolopoulos, J. Chem. Phys. 133, 124104 (2010))
-    TRPMD    the same with λ = 0.5, and the centroid free
-             (Rossi, Ceriotti, Manolopoulos, J. Chem. Phys. 140, 234116 (2014))
-    RPMD     no thermostat (Craig, Manolopoulos, J. Chem. Phys. 121, 3368 (2004))
-    PIGLET   colored noise, from matrices of the user
+PIMD     friction 2 λ ω_k on the mode of frequency ω_k of the free ring polymer, λ = 1
+(PILE: Ceriotti, Parrinello, Markland, Manolopoulos, J. Chem. Phys. 133, 124104 (2010))
+TRPMD    the same with λ = 0.5, and the centroid free
+(Rossi, Ceriotti, Manolopoulos, J. Chem. Phys. 140, 234116 (2014))
+RPMD     no thermostat (Craig, Manolopoulos, J. Chem. Phys. 121, 3368 (2004))
+PIGLET   colored noise, from matrices of the user
 """
 
 import numpy as np
@@ -83,7 +83,9 @@ def _thermostat(phase: Phase, settings: Dynamics) -> str:
         return gle_thermostat(settings.gle, settings.beads)
     if phase.thermostat is None and phase.method != "trpmd":
         return ""
-    mode = "pile_g" if phase.thermostat == "bussi" else "pile_l"  # of the centroid: all together, or each by itself
+    mode = (
+        "pile_g" if phase.thermostat == "bussi" else "pile_l"
+    )  # of the centroid: all together, or each by itself
     tau = (phase.tau or _FREE) / units.atomic_time
     damping = settings.pile_lambda if phase.method == "trpmd" else 1.0
     return (

@@ -31,8 +31,8 @@ class RingMover:
     def __init__(self, potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) -> None:
         if settings.beads > 1 and settings.equilibration == 0:
             raise ValueError(
-                "equilibration = 0: all beads of a ring polymer begin in one place and must spread first. Allow for 0.2 ps"
-                " or more."
+                "equilibration = 0: all beads of a ring polymer begin in one place and must spread first. Allow for 0.2"
+                " ps or more."
             )
         self.settings, self.guard = settings, guard
         size = len(atoms) // settings.replicas
@@ -79,9 +79,7 @@ class RingMover:
         kept = np.array([ring.conserved for ring in self.rings])
         if self.settings.beads > 1:
             recorded["quantum_kinetic_energy"] = np.array([ring.kinetic for ring in self.rings])
-        return Sample(
-            place=place, energy=energy, recorded=recorded, transferred=float((total - kept).mean())
-        )
+        return Sample(place=place, energy=energy, recorded=recorded, transferred=float((total - kept).mean()))
 
     def place(self) -> Place:
         """The centroids."""

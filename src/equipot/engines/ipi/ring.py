@@ -33,10 +33,9 @@ class Ring:
             self._array(name)[:] = values
 
     def compute(self, wanted: Collection[str] = ()) -> None:
-        """Energy, forces and what is wanted, where the beads are."""
-        self.positions = self.positions  # i-PI computes anew after an assignment
+        """Energy, forces and what is wanted, where beads were put; i-PI computes once after a change."""
         self._wanted = wanted
-        self._system.forces.f  # noqa: B018
+        assert self._system.forces.f is not None
 
     def step(self, wanted: Collection[str] = ()) -> None:
         """One time step: one call of the model, with what is wanted at its end."""
@@ -88,7 +87,7 @@ class Ring:
     def checkpoint(self) -> dict[str, Any]:
         """i-PI's restart file, and what it lacks to go on to the last bit, as JSON.
 
-        i-PI keeps positions and momenta of beads and of normal modes, takes either from the other, and writes the beads.
+        i-PI keeps positions and momenta of beads and of modes, makes each from the other, and writes those of beads.
         """
         self._simulation.chk.store()
         last_written = [side._synchro.manual for side in (self._system.nm._qnm, self._system.nm._pnm)]
