@@ -1,12 +1,12 @@
 """Infrared spectrum of ethanol with classical and with quantum nuclei, at 300 K, from one and the same model.
 
-    python benchmarks/spectra/quantum_ethanol.py [--out runs/quantum_ethanol] [--model FILE] [--only train|nve|trpmd]
+    python benchmarks/spectra/quantum_ethanol.py [--quick] [--out FOLDER] [--model FILE] [--only train|nve|trpmd]
 
 The model is the demo's PaiNN, trained here unless one is given. Classical nuclei: NVE trajectories of many copies.
 Quantum nuclei: T-RPMD of ring polymers on i-PI. Same time step, temperature, starting conformers, and line shape.
-Started again, everything goes on where it stopped. Writes benchmarks/results/quantum_ethanol.json and
-docs/figures/quantum_ethanol.svg: centers of the X-H stretching bands, their shift, and its error by the jackknife over
-blocks of the trajectories.
+Started again, everything goes on where it stopped. Writes benchmarks/results/quantum_ethanol.json (with --quick, a
+sixth of the trajectories, quantum_ethanol_quick.json) and docs/figures/quantum_ethanol.svg: centers of the X-H
+stretching bands, their shift, and its error by the jackknife over blocks of the trajectories.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from equipot.data.shipped import ethanol, ethanol_harmonic
 from equipot.spectra.result import Spectra
 from equipot.spectra.trajectory import Trajectory, read_run
 
-RESULT = HERE.parent / "results" / "quantum_ethanol.json"
+RESULTS = HERE.parent / "results"
 FIGURE = HERE.parent.parent / "docs" / "figures" / "quantum_ethanol.svg"
 TRAINING = {
     "data": {"train": str(ethanol()), "valid": 50, "test": 150},
@@ -39,11 +39,17 @@ TRAINING = {
     "train": {"preset": "quick", "epochs": 80, "batch": 5},
 }
 COMMON = {"temperature": 300, "dt": 0.5, "stride": 4}
-RUNS: dict[str, dict[str, Any]] = {
-    "nve": {**COMMON, "time": 3.0, "equilibration": 1.0, "replicas": 16},
-    "trpmd": {**COMMON, "time": 2.5, "equilibration": 0.5, "replicas": 4, "engine": "ipi", "beads": 32},
+NVE = {**COMMON, "replicas": 16}
+TRPMD = {**COMMON, "engine": "ipi", "beads": 32}
+LONG: dict[str, dict[str, Any]] = {
+    "nve": {**NVE, "time": 3.0, "equilibration": 1.0},
+    "trpmd": {**TRPMD, "time": 2.5, "equilibration": 0.5, "replicas": 4},
 }
-RESOLUTION = 40.0  # cm⁻¹
+QUICK: dict[str, dict[str, Any]] = {
+    "nve": {**NVE, "time": 0.5, "equilibration": 0.5},
+    "trpmd": {**TRPMD, "time": 0.5, "equilibration": 0.2, "replicas": 2},
+}
+RESOLUTION = {"long": 40.0, "quick": 200.0}  # cm⁻¹
 BANDS = {
     "C-H stretch": (2600.0, 3300.0),
     "O-H stretch": (3350.0, 4000.0),
@@ -55,17 +61,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("runs/quantum_ethanol"))
     parser.add_argument("--model", type=Path, help="instead of training one")
-    parser.add_argument("--only", choices=("train", *RUNS), help="one step, for two processes at a time")
+    parser.add_argument("--only", choices=("train", *LONG), help="one step, for two processes at a time")
     arguments = parser.parse_args()
     made = stamp()
     model = arguments.model or equipot.train(TRAINING, arguments.out / "model").model
-    for name, settings in RUNS.items():
+    size = "quick" if arguments.quick else "long"
+    for name, settings in (QUICK if arguments.quick else LONG).items():
         if arguments.only in (None, name):
-            equipot.md(model, starts(), settings, arguments.out / name, say=print)
+            begin = starts()[: settings["replicas"]]
+            equipot.md(model, begin, settings, arguments.out / size / name, say=print)
     if arguments.only is None:
-        report(equipot.load(model), arguments.out, made)
+        report(equipot.load(model), arguments.out / size, size, made)
 
 
 def starts() -> list[Atoms]:
@@ -74,16 +83,18 @@ def starts() -> list[Atoms]:
     return [found[name] for name in ("gauche", "gauche", "trans", "gauche")]
 
 
-def report(model: equipot.Model, out: Path, made: dict[str, Any]) -> None:
-    trajectories = {name: read_run(out / name) for name in RUNS}
-    spectra = {name: spectrum(t) for name, t in trajectories.items()}
+def report(model: equipot.Model, out: Path, size: str, made: dict[str, Any]) -> None:
+    trajectories = {name: read_run(out / name) for name in LONG}
+    fine = RESOLUTION[size]
+    spectra = {name: spectrum(t, fine) for name, t in trajectories.items()}
     minimum = equipot.harmonic(model, starts()[0])
     bands = {}
     for band, limits in BANDS.items():
         bands[band] = {}
         for kind in ("ir", "power"):
             rows = {
-                n: jackknife(t, lambda s, k=kind, w=limits: center(s, k, w)) for n, t in trajectories.items()
+                n: jackknife(t, fine, lambda s, k=kind, w=limits: center(s, k, w))
+                for n, t in trajectories.items()
             }
             shift = rows["trpmd"][0] - rows["nve"][0]
             error = float(np.hypot(rows["trpmd"][1], rows["nve"][1]))
@@ -99,17 +110,26 @@ def report(model: equipot.Model, out: Path, made: dict[str, Any]) -> None:
         "what": "centers of bands of ethanol at 300 K, [value, standard error]; shift: quantum minus classical nuclei",
         "bands": bands,
         "windows_cm-1": BANDS,
-        "model": {"hash": spectra["nve"].header.model, "training": TRAINING | {"data": {"train": "demo"}}},
+        "model": {"hash": spectra["nve"].header.model, **trained(model)},
         "runs": {n: summary(t, spectra[n]) for n, t in trajectories.items()},
         **made,
     }
-    RESULT.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path = RESULTS / ("quantum_ethanol.json" if size == "long" else "quantum_ethanol_quick.json")
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     draw(spectra, bands)
-    print(json.dumps(bands, indent=1), RESULT, FIGURE, sep="\n")
+    print(json.dumps(bands, indent=1), path, FIGURE, sep="\n")
 
 
-def spectrum(trajectory: Trajectory) -> Spectra:
-    return equipot.spectrum(trajectory, kinds=("ir", "power"), resolution=RESOLUTION)
+def trained(model: equipot.Model) -> dict[str, Any]:
+    """How, in the words of the model file."""
+    document = model.document
+    train = document.run.get("train")
+    epochs = train.get("epochs") if isinstance(train, dict) else None
+    return {"training": f"PaiNN small, demo data, {epochs} epochs", "metrics": document.metrics}
+
+
+def spectrum(trajectory: Trajectory, resolution: float) -> Spectra:
+    return equipot.spectrum(trajectory, kinds=("ir", "power"), resolution=resolution)
 
 
 def center(spectra: Spectra, kind: str, limits: tuple[float, float]) -> float:
@@ -119,12 +139,14 @@ def center(spectra: Spectra, kind: str, limits: tuple[float, float]) -> float:
     return float((one.wavenumber * one.value)[inside].sum() / one.value[inside].sum())
 
 
-def jackknife(trajectory: Trajectory, measure: Callable[[Spectra], float]) -> tuple[float, float]:
+def jackknife(
+    trajectory: Trajectory, resolution: float, measure: Callable[[Spectra], float]
+) -> tuple[float, float]:
     """A number of the spectrum of everything, and its error from leaving out one block at a time."""
-    without = np.array([measure(spectrum(part)) for part in all_but_one(trajectory)])
+    without = np.array([measure(spectrum(part, resolution)) for part in all_but_one(trajectory)])
     n = len(without)
     error = np.sqrt((n - 1) / n * np.square(without - without.mean()).sum())
-    return measure(spectrum(trajectory)), float(error)
+    return measure(spectrum(trajectory, resolution)), float(error)
 
 
 def all_but_one(trajectory: Trajectory) -> Iterator[Trajectory]:

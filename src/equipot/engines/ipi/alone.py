@@ -1,4 +1,4 @@
-"""What it takes to run the same ring polymers with i-PI by itself.
+"""What it takes to run such ring polymers with i-PI by itself: all but the removal of rigid motion between the phases.
 
 FOLDER/1-pimd.xml      thermalization, ends with pimd.checkpoint
 FOLDER/2-trpmd.xml     production, begins from it

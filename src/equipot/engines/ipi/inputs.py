@@ -83,9 +83,7 @@ def _thermostat(phase: Phase, settings: Dynamics) -> str:
         return gle_thermostat(settings.gle, settings.beads)
     if phase.thermostat is None and phase.method != "trpmd":
         return ""
-    mode = (
-        "pile_g" if phase.thermostat == "bussi" else "pile_l"
-    )  # of the centroid: all together, or each by itself
+    mode = "pile_g" if phase.thermostat == "bussi" else "pile_l"  # global or local on the centroid
     tau = (phase.tau or _FREE) / units.atomic_time
     damping = settings.pile_lambda if phase.method == "trpmd" else 1.0
     return (
