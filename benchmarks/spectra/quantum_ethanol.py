@@ -12,7 +12,7 @@ stretching bands, their shift, and its error by the jackknife over blocks of the
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,12 +49,15 @@ QUICK: dict[str, dict[str, Any]] = {
     "nve": {**NVE, "time": 0.5, "equilibration": 0.5},
     "trpmd": {**TRPMD, "time": 0.5, "equilibration": 0.2, "replicas": 2},
 }
-RESOLUTION = {"long": 40.0, "quick": 200.0}  # cm⁻¹
+# a third of a block holds the window of the resolution (cm⁻¹); error bars are of so many blocks of every trajectory
+RESOLUTION, BLOCKS = {"long": 90.0, "quick": 210.0}, {"long": 2, "quick": 1}
+KINDS = ("ir", "power")
 BANDS = {
     "C-H stretch": (2600.0, 3300.0),
     "O-H stretch": (3350.0, 4000.0),
 }  # cm⁻¹; both spectra die out between them
-BLOCKS = 4  # of every trajectory, for the jackknife
+
+Centers = dict[tuple[str, str], tuple[float, float]]  # band and spectrum: center and its error, cm⁻¹
 
 
 def main() -> None:
@@ -85,27 +88,10 @@ def starts() -> list[Atoms]:
 
 def report(model: equipot.Model, out: Path, size: str, made: dict[str, Any]) -> None:
     trajectories = {name: read_run(out / name) for name in LONG}
-    fine = RESOLUTION[size]
-    spectra = {name: spectrum(t, fine) for name, t in trajectories.items()}
-    minimum = equipot.harmonic(model, starts()[0])
-    bands = {}
-    for band, limits in BANDS.items():
-        bands[band] = {}
-        for kind in ("ir", "power"):
-            rows = {
-                n: jackknife(t, fine, lambda s, k=kind, w=limits: center(s, k, w))
-                for n, t in trajectories.items()
-            }
-            shift = rows["trpmd"][0] - rows["nve"][0]
-            error = float(np.hypot(rows["trpmd"][1], rows["nve"][1]))
-            bands[band][kind] = {
-                "classical_cm-1": [round(x, 1) for x in rows["nve"]],
-                "quantum_cm-1": [round(x, 1) for x in rows["trpmd"]],
-                "shift_cm-1": [round(shift, 1), round(error, 1)],
-            }
-        modes = minimum.wavenumbers
-        inside = modes[(modes > limits[0]) & (modes < limits[1])]
-        bands[band]["harmonic_gauche_cm-1"] = [round(float(x), 1) for x in inside]
+    spectra = {name: spectrum(t, RESOLUTION[size]) for name, t in trajectories.items()}
+    found = {name: jackknife(t, RESOLUTION[size], BLOCKS[size]) for name, t in trajectories.items()}
+    modes = equipot.harmonic(model, starts()[0]).wavenumbers
+    bands = {band: compared(band, found, modes) for band in BANDS}
     document = {
         "what": "centers of bands of ethanol at 300 K, [value, standard error]; shift: quantum minus classical nuclei",
         "bands": bands,
@@ -120,6 +106,19 @@ def report(model: equipot.Model, out: Path, size: str, made: dict[str, Any]) -> 
     print(json.dumps(bands, indent=1), path, FIGURE, sep="\n")
 
 
+def compared(band: str, found: dict[str, Centers], modes: np.ndarray) -> dict[str, Any]:
+    """Classical and quantum center of a band, in both spectra, and the harmonic lines of the window."""
+    out: dict[str, Any] = {}
+    for kind in KINDS:
+        classical, quantum = (found[name][band, kind] for name in ("nve", "trpmd"))
+        shift, error = quantum[0] - classical[0], float(np.hypot(quantum[1], classical[1]))
+        rows = {"classical_cm-1": classical, "quantum_cm-1": quantum, "shift_cm-1": (shift, error)}
+        out[kind] = {name: [round(x, 1) for x in row] for name, row in rows.items()}
+    low, high = BANDS[band]
+    out["harmonic_gauche_cm-1"] = [round(float(x), 1) for x in modes if low < x < high]
+    return out
+
+
 def trained(model: equipot.Model) -> dict[str, Any]:
     """How, in the words of the model file."""
     document = model.document
@@ -129,30 +128,34 @@ def trained(model: equipot.Model) -> dict[str, Any]:
 
 
 def spectrum(trajectory: Trajectory, resolution: float) -> Spectra:
-    return equipot.spectrum(trajectory, kinds=("ir", "power"), resolution=resolution)
+    return equipot.spectrum(trajectory, kinds=KINDS, resolution=resolution)
 
 
-def center(spectra: Spectra, kind: str, limits: tuple[float, float]) -> float:
-    """First moment of the band in a window, cm⁻¹."""
-    one = spectra[kind]
-    inside = (one.wavenumber > limits[0]) & (one.wavenumber < limits[1])
-    return float((one.wavenumber * one.value)[inside].sum() / one.value[inside].sum())
+def centers(trajectory: Trajectory, resolution: float) -> np.ndarray:
+    """First moments of all bands in all spectra, cm⁻¹."""
+    spectra, out = spectrum(trajectory, resolution), []
+    for low, high in BANDS.values():
+        for kind in KINDS:
+            one = spectra[kind]
+            inside = (one.wavenumber > low) & (one.wavenumber < high)
+            out.append((one.wavenumber * one.value)[inside].sum() / one.value[inside].sum())
+    return np.array(out)
 
 
-def jackknife(
-    trajectory: Trajectory, resolution: float, measure: Callable[[Spectra], float]
-) -> tuple[float, float]:
-    """A number of the spectrum of everything, and its error from leaving out one block at a time."""
-    without = np.array([measure(spectrum(part, resolution)) for part in all_but_one(trajectory)])
+def jackknife(trajectory: Trajectory, resolution: float, blocks: int) -> Centers:
+    """Centers in the spectrum of everything, and their errors from leaving out one block at a time."""
+    without = np.array([centers(part, resolution) for part in all_but_one(trajectory, blocks)])
     n = len(without)
-    error = np.sqrt((n - 1) / n * np.square(without - without.mean()).sum())
-    return measure(spectrum(trajectory, resolution)), float(error)
+    errors = np.sqrt((n - 1) / n * np.square(without - without.mean(0)).sum(0))
+    names = [(band, kind) for band in BANDS for kind in KINDS]
+    rows = zip(centers(trajectory, resolution).tolist(), errors.tolist(), strict=True)
+    return dict(zip(names, rows, strict=True))
 
 
-def all_but_one(trajectory: Trajectory) -> Iterator[Trajectory]:
+def all_but_one(trajectory: Trajectory, number: int) -> Iterator[Trajectory]:
     blocks = []
     for segment in trajectory.segments:
-        for rows in np.array_split(np.arange(len(segment)), BLOCKS):
+        for rows in np.array_split(np.arange(len(segment)), number):
             present = {n: v for n, v in vars(segment).items() if v is not None}
             blocks.append(replace(segment, **{n: v[rows] for n, v in present.items()}))
     for k in range(len(blocks)):
