@@ -40,8 +40,8 @@ def run(folder, start=None, model=None, **settings):
     return run_dynamics(model, water() if start is None else start, Dynamics(**{**SHORT, **settings}), folder)
 
 
-def contents(folder: Path) -> dict[str, str]:
-    return {p.name: p.read_text() for p in folder.iterdir() if p.suffix in (".extxyz", ".csv")}
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in (".extxyz", ".csv", ".h5")}
 
 
 class Killed(BaseException):
@@ -96,7 +96,11 @@ def test_velocities_are_differences_of_positions(tmp_path):
 BUSSI = {"ensemble": "bussi", "thermostat": "bussi", "replicas": 1}
 
 
-@pytest.mark.parametrize("settings", [{}, {"ensemble": "langevin"}, BUSSI], ids=["nve", "langevin", "bussi"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"ensemble": "langevin"}, BUSSI, {"trajectory": "hdf5"}],
+    ids=["nve", "langevin", "bussi", "hdf5"],
+)
 def test_a_killed_run_continues_to_the_last_bit(tmp_path, settings):
     """Killed inside the first phase, at its end, and twice in the production."""
     whole, killed, said = run(tmp_path / "whole", **settings), tmp_path / "killed", []

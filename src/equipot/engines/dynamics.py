@@ -30,6 +30,7 @@ from equipot.engines.mover import Broken, Mover, Place
 from equipot.engines.recording import Checkpoint, Recorder
 from equipot.engines.replicas import replicated
 from equipot.engines.settings import Dynamics
+from equipot.engines.trajectories import files
 from equipot.potential import Potential
 
 __all__ = ["Dynamics", "DynamicsStopped", "run_dynamics"]
@@ -143,7 +144,8 @@ class _Run:
         """All that is left of the run."""
         size = self.shape[1]
         copies = [self.atoms[k * size : (k + 1) * size] for k in range(self.shape[0])]
-        recorder = Recorder(self.folder, copies, None if self.saved is None else self.saved.sizes)
+        sizes = None if self.saved is None else self.saved.sizes
+        recorder = Recorder(self.folder, copies, sizes, self.settings.trajectory)
         try:
             if self.saved is None:
                 self._begin(recorder, self._start())
@@ -269,7 +271,7 @@ def _at(atoms: Atoms, place: Place) -> Atoms:
 
 def _refuse_foreign(folder: Path) -> None:
     """Files of the names that a run writes, and no md.json that says whose they are."""
-    there = [p.name for p in (*folder.glob("trajectory-*.extxyz"), folder / "thermo.csv") if p.exists()]
+    there = [p.name for p in (*files(folder), folder / "thermo.csv") if p.exists()]
     if there:
         raise ValueError(
             f"{folder} has no md.json but holds {', '.join(sorted(there)[:3])}, which a run would overwrite."
