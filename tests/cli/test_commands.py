@@ -14,7 +14,9 @@ from equipot.cli.keys import described, schema
 from equipot.deploy.document import Proof
 from equipot.train.config import RunConfig
 
-COMMANDS = ("inspect", "train", "compare", "evaluate", "verify", "md", "spectrum", "info", "doctor", "demo")
+COMMANDS = (
+    "inspect", "train", "compare", "evaluate", "verify", "md", "spectrum", "relax", "phonons", "info", "doctor", "demo",
+)  # fmt: skip
 
 
 def test_help_lists_every_command(equipot):
