@@ -31,7 +31,7 @@ from equipot.deploy.model_file import save as save_model_file
 from equipot.deploy.model_file import with_proofs
 from equipot.engines.ase import Calculator
 from equipot.engines.dynamics import run_dynamics
-from equipot.engines.relax import OptimizerName, Relaxation
+from equipot.engines.relax import Relaxation
 from equipot.engines.relax import relax as relax_structure
 from equipot.engines.settings import Dynamics
 from equipot.engines.trajectories import files
@@ -289,7 +289,7 @@ def structures(model: Model, path: str | Path) -> list[Atoms]:
         atoms = replace(frame, labels={}).atoms()
         atoms.set_constraint(raw.atoms.constraints)
         if raw.atoms.has("masses"):
-            atoms.set_masses(raw.atoms.get_masses())
+            atoms.new_array("masses", raw.atoms.arrays["masses"])
         out.append(atoms)
     return out
 
@@ -301,7 +301,7 @@ def relax(
     fmax: float = 0.01,
     steps: int = 1000,
     cell: bool = False,
-    optimizer: OptimizerName = "bfgs",
+    optimizer: str = "bfgs",
 ) -> Relaxation:
     """The minimum nearest to a structure, or to the last one of a file, in float64; its constraints are kept.
 
@@ -334,7 +334,7 @@ def phonons(
     observe: Observer = lambda step, total, text: None,
     say: Say = lambda text: None,
 ) -> Phonons:
-    """Phonons of a crystal: bands, density of states, thermal properties; imaginary modes are in `warning()`.
+    """Phonons of a crystal: bands, density of states, thermal properties; imaginary modes are among its `warnings()`.
 
     Args:
         model: energy and forces.

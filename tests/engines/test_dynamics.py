@@ -113,7 +113,7 @@ def test_a_killed_run_continues_to_the_last_bit(tmp_path, settings):
     run_dynamics(potential(scale=0.1), water(), chosen, killed, say=said.append)
     assert contents(killed) == contents(whole)
     assert Checkpoint.read(killed) == Checkpoint.read(whole)
-    assert said == [f"{killed}: going on after step 19 of 30."]
+    assert said == [f"{killed}: going on after step 19 of 30, with 5 frames of the trajectory."]
 
 
 def test_kill_9_and_the_same_command_again(tmp_path):

@@ -8,16 +8,17 @@ from typing import Annotated, Any
 import typer
 from ase.data import chemical_symbols
 
-from equipot.cli.options import AsJson, ModelFile
+from equipot.cli.options import AsJson
 from equipot.cli.screen import as_json, complain, errors_table, out, say, show_drift
 from equipot.cli.verify import proof_table
 from equipot.data import conditions
 from equipot.data.references import in_words
 from equipot.deploy.model_file import read_document
+from equipot.engines.contents import contents
 
 
 def info(
-    file: ModelFile,
+    file: Annotated[Path, typer.Argument(help="A model file, NAME.equipot, or the folder of a run.")],
     atoms: Annotated[
         int | None, typer.Option(min=1, help="Measure, and say what so many atoms will cost on this machine.")
     ] = None,
@@ -28,8 +29,12 @@ def info(
 ) -> None:
     """What a model file says of itself: architecture, elements, targets, data, errors, proofs, citation.
 
-    With --atoms, also the time and the memory of energies and forces of a system of that size, before you run it.
+    Of the folder of `equipot md`: how far it is, and how many frames are there. With --atoms, also the time and the
+    memory of energies and forces of a system of that size, before you run it.
     """
+    if (file / "md.json").exists():
+        _run(file, json_)
+        return
     document = read_document(file)
     if atoms is not None:
         _cost(file, atoms, neighbors, json_)
@@ -66,6 +71,30 @@ def info(
     out.print(f"\n{document.citation}", markup=False)
 
 
+def _run(folder: Path, json_: bool) -> None:
+    found = contents(folder)
+    header = found.header
+    rows: dict[str, Any] = {
+        "run": folder,
+        "status": header["status"],
+        "engine": header["engine"],
+        "dynamics": f"{header['ensemble']}, {header['temperature']:g} K, steps of {header['dt']:g} fs",
+        "restart": f"after step {found.done} of {found.total}",
+        "trajectory": f"{found.frames} frames of {header['replicas']} replica{'s' * (header['replicas'] > 1)},"
+        f" {found.time:g} ps, {_size(found.size)}",
+        "recorded": ", ".join(header["recorded"]),
+    }
+    if json_:
+        as_json({**{n: str(v) for n, v in rows.items()}, "frames": found.frames, "torn": found.torn})
+        return
+    for name, value in rows.items():
+        say(f"{name:20}{value}")
+    if found.torn:
+        say(
+            "The last frame is not whole: the run is writing it, or was killed there. The same equipot md goes on."
+        )
+
+
 def _cost(file: Path, atoms: int, neighbors: float | None, json_: bool) -> None:
     from equipot.api import load
     from equipot.evaluate.cost import forecast
@@ -100,6 +129,8 @@ def _duration(seconds: float) -> str:
 
 
 def _size(number: float) -> str:
+    if number < 1e6:
+        return f"{number / 1e3:.3g} kB"
     return f"{number / 1e6:.3g} MB" if number < 1e9 else f"{number / 1e9:.3g} GB"
 
 

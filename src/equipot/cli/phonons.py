@@ -58,7 +58,7 @@ def phonons(
         out.print(_table(found.formula, found.thermal))
         for file in written:
             say(str(file))
-    if (warning := found.warning()) is not None:
+    for warning in found.warnings():
         complain(warning)
 
 

@@ -62,8 +62,8 @@ def relax(
     if bad:
         complain(
             f"{len(bad)} of {len(done)} structures are not relaxed; the worst force left is"
-            f" {max(r.force for r in bad):.2g} eV/Å, expected below {fmax:g}. Their last structures are in {rest}: go on"
-            " from there with more --steps, or look at what is wrong with them."
+            f" {max(r.force for r in bad):.2g} eV/Å, expected below {fmax:g}. Their last structures are in"
+            f" {rest}: go on from there with more --steps, or look at what is wrong with them."
         )
         raise Failed(2)
 

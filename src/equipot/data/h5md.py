@@ -59,7 +59,7 @@ class Stretch:
                 atoms.positions[:] = self.positions[k, replica]
                 atoms.set_velocities(self.velocities[k, replica] / VELOCITY)
                 if self.cells is not None:
-                    atoms.cell[:] = self.cells[k]
+                    atoms.set_cell(self.cells[k])
                 atoms.info.update(step=int(self.step[k]), time=float(self.time[k]))
                 yield atoms, {name: values[k, replica] for name, values in self.observables.items()}
 

@@ -72,7 +72,9 @@ def run_dynamics(
         progress(run.total, run.total)
         return run.folder
     if run.restore():
-        say(f"{folder}: going on after step {run.done} of {run.total}.")
+        say(
+            f"{folder}: going on after step {run.done} of {run.total}, with {run.frames} frames of the trajectory."
+        )
     run.go(progress)
     return run.folder
 
@@ -114,6 +116,11 @@ class _Run:
     def done(self) -> int:
         """Steps behind us."""
         return sum(phase.steps for phase in self.phases[: self.phase]) + self.step
+
+    @property
+    def frames(self) -> int:
+        """Frames of each replica up to this step."""
+        return self.step // self.settings.stride + 1 if self._last else 0
 
     def claim(self) -> str:
         """Take the folder: "new", "running", "stopped" or "finished"; refuse one that holds something else."""

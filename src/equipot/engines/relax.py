@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -14,7 +13,6 @@ from equipot.config import nearest
 from equipot.engines.ase import Calculator
 from equipot.potential import Potential
 
-OptimizerName = Literal["bfgs", "lbfgs", "fire"]
 _OPTIMIZERS = {"bfgs": BFGS, "lbfgs": LBFGS, "fire": FIRE}
 
 
@@ -38,7 +36,8 @@ class Relaxation:
         )
         if self.stress is None:
             return text
-        return f"{text}, largest stress {self.stress:.2g} eV/Å³, volume {self.volumes[0]:.2f} -> {self.volumes[1]:.2f} Å³"
+        before, after = self.volumes
+        return f"{text}, largest stress {self.stress:.2g} eV/Å³, volume {before:.2f} -> {after:.2f} Å³"
 
 
 class NotRelaxed(ValueError):
@@ -58,7 +57,7 @@ def relax(
     fmax: float = 1e-4,
     steps: int = 1000,
     cell: bool = False,
-    optimizer: OptimizerName = "bfgs",
+    optimizer: str = "bfgs",
 ) -> Relaxation:
     """The structure with all forces below `fmax` (eV/Å), in float64; constraints of `start` are kept.
 
@@ -73,7 +72,7 @@ def relax(
 
 
 def relax_attached(
-    atoms: Atoms, fmax: float, steps: int = 1000, cell: bool = False, optimizer: OptimizerName = "bfgs"
+    atoms: Atoms, fmax: float, steps: int = 1000, cell: bool = False, optimizer: str = "bfgs"
 ) -> Relaxation:
     """The same in place, with the calculator that the atoms have."""
     if cell and not atoms.pbc.all():

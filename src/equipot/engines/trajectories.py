@@ -57,7 +57,7 @@ class ExtxyzWriter:
             atoms.positions[:] = snapshot.positions[k]
             atoms.set_momenta(snapshot.momenta[k])
             if snapshot.cell is not None:
-                atoms.cell[:] = snapshot.cell
+                atoms.set_cell(snapshot.cell)
             atoms.info.update(snapshot.info, **{n: _plain(row[k]) for n, row in snapshot.rows.items()})
             write_xyz(text.file, [atoms], write_results=False)
 

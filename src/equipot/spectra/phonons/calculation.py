@@ -3,7 +3,9 @@
 Togo, Chaput, Tadano and Tanaka, J. Phys.: Condens. Matter 35, 353001 (2023).
 """
 
+import warnings
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,17 +54,22 @@ def phonons(
     _check(atoms)
     crystal = _crystal(atoms, supercell)
     crystal.generate_displacements(distance=displacement)
-    crystal.forces = list(_forces(atoms, crystal.supercells_with_displacements, progress))
+    cells = crystal.supercells_with_displacements
+    crystal.forces = _forces(atoms, cells, progress)
+    bend = _bend(atoms, crystal.supercell, cells[0], crystal.forces[0])
     crystal.produce_force_constants()
     crystal.symmetrize_force_constants()
     if born is not None:
         crystal.nac_params = _nonanalytic(crystal, born)
     primitive = _ase(crystal.primitive)
-    sampled = crystal.run_mesh(_LENGTH if mesh is None else mesh)
+    with warnings.catch_warnings():
+        # a mesh that lacks a symmetry of the crystal only costs more points
+        warnings.filterwarnings("ignore", message="(?s)Mesh .*(symmetry|rebuilt)")
+        sampled = crystal.run_mesh(_LENGTH if mesh is None else mesh, is_gamma_center=True)
     return Phonons(
         formula=primitive.get_chemical_formula(),
         supercell=np.array(crystal.supercell_matrix, dtype=np.int64),
-        mesh=tuple(int(n) for n in sampled.mesh_numbers),
+        mesh=tuple(sampled.mesh_numbers.tolist()),
         points=np.array(sampled.qpoints),
         weights=np.array(sampled.weights, dtype=np.int64),
         wavenumbers=sampled.frequencies * THZ,
@@ -71,7 +78,8 @@ def phonons(
         thermal=_thermal(
             crystal, np.arange(0.0, 1001, 10) if temperatures is None else np.array(temperatures)
         ),
-        displacements=len(crystal.supercells_with_displacements),
+        displacements=len(cells),
+        bend=bend,
         source=source,
         notes=tuple(notes),
         phonopy=crystal,
@@ -120,6 +128,15 @@ def _forces(atoms: Atoms, cells: Sequence[Any], progress: Callable[[int, int], N
     return found
 
 
+def _bend(atoms: Atoms, still: Any, displaced: Any, forces: np.ndarray) -> float:
+    """How far forces are from linear: those of half the displacement, doubled, against those of the whole one."""
+    half = displaced.copy()
+    half.scaled_positions = (still.scaled_positions + displaced.scaled_positions) / 2
+    zero, middle = _forces(atoms, [still, half], lambda done, total: None)
+    whole = forces - zero
+    return float(np.abs(2 * (middle - zero) - whole).max() / np.abs(whole).max())
+
+
 def _ase(cell: Any) -> Atoms:
     return Atoms(
         cell.symbols, scaled_positions=cell.scaled_positions, cell=cell.cell, masses=cell.masses, pbc=True
@@ -137,7 +154,7 @@ def _nonanalytic(crystal: Any, born: Born) -> dict[str, Any]:
 
 def _bands(crystal: Any, pieces: Sequence[Piece]) -> tuple[Band, ...]:
     ends = [names for names, _ in pieces]
-    connected = [a[1] == b[0] for a, b in zip(ends, ends[1:], strict=False)] + [False]
+    connected = [a[1] == b[0] for a, b in pairwise(ends)] + [False]
     labels = [ends[0][0]]
     for k, (first, last) in enumerate(ends):
         labels += [last] if k == 0 or connected[k - 1] else [first, last]

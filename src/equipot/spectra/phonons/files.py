@@ -53,7 +53,8 @@ def header(found: Phonons) -> dict[str, Any]:
         "mesh": list(found.mesh),
         "displacements": found.displacements,
         "imaginary": [asdict(mode) for mode in found.imaginary()],
-        "warning": found.warning(),
+        "nonlinearity": found.bend,
+        "warnings": list(found.warnings()),
         "notes": list(found.notes),
     }
 

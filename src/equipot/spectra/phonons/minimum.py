@@ -13,8 +13,8 @@ def to_minimum(atoms: Atoms, relax: bool = True, cell: bool = True) -> str:
     """Relax in place with the symmetry kept, and say what was done; without `relax` say how large the forces are."""
     if atoms.constraints:
         raise ValueError(
-            "phonons of a structure with constraints: they would move atoms that are fixed. Remove the constraints; what"
-            " is relaxed keeps its symmetry anyway."
+            "phonons of a structure with constraints: they would move atoms that are fixed. Remove the constraints;"
+            " what is relaxed keeps its symmetry anyway."
         )
     if not relax:
         left = float(np.linalg.norm(atoms.get_forces(), axis=1).max())

@@ -1,5 +1,7 @@
 """The way through the Brillouin zone along which bands are drawn."""
 
+from itertools import pairwise
+
 import numpy as np
 from ase import Atoms
 from ase.dft.kpoints import parse_path_string
@@ -7,14 +9,14 @@ from jaxtyping import Float
 
 from equipot.config import nearest
 
-Piece = tuple[tuple[str, str], Float[np.ndarray, "points 3"]]
+Piece = tuple[tuple[str, str], Float[np.ndarray, "_ 3"]]
 
 
 def band_path(primitive: Atoms, path: str = "auto", density: float = 150.0) -> list[Piece]:
     """Straight pieces between special points, in reciprocal vectors of the given cell.
 
-    The points are those of Setyawan and Curtarolo, Comput. Mater. Sci. 49, 299 (2010), as ASE finds them for the Bravais
-    lattice, which must be that of a primitive cell.
+    The points are those of Setyawan and Curtarolo, Comput. Mater. Sci. 49, 299 (2010), as ASE finds them for the
+    Bravais lattice, which must be that of a primitive cell.
 
     Args:
         primitive: the cell.
@@ -38,7 +40,7 @@ def band_path(primitive: Atoms, path: str = "auto", density: float = 150.0) -> l
     reciprocal = primitive.cell.reciprocal()
     pieces: list[Piece] = []
     for chain in chains:
-        for ends in zip(chain, chain[1:], strict=False):
+        for ends in pairwise(chain):
             first, last = (special.special_points[name] for name in ends)
             length = float(np.linalg.norm((last - first) @ reciprocal))
             count = max(10, round(density * length))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+#: of the forces; beyond, second derivatives depend on the displacement
+LINEAR = 0.1
 #: cm⁻¹; a wavenumber below −1 is imaginary, above it round-off of an acoustic mode at Γ
 REAL = -1.0
 
@@ -69,6 +71,7 @@ class Phonons:
     density: Density
     thermal: Thermal
     displacements: int  # supercells whose forces were computed
+    bend: float  # of the forces from a line, between half a displacement and a whole one, relative
     source: str = ""  # which model or method
     notes: tuple[str, ...] = ()
     phonopy: Any = None
@@ -83,18 +86,29 @@ class Phonons:
         }
         return tuple(Unstable(point=q, wavenumber=w) for q, w in sorted(found, key=lambda item: item[1]))
 
-    def warning(self) -> str | None:
-        """What is to be said loudly of imaginary modes; None where there are none."""
+    def warnings(self) -> tuple[str, ...]:
+        """What is to be said loudly: imaginary modes, and forces that are not linear. Empty when all is well."""
+        return tuple(text for text in (self._unstable(), self._bent()) if text)
+
+    def _unstable(self) -> str:
         found = self.imaginary()
         if not found:
-            return None
+            return ""
         share = self.weights @ (self.wavenumbers < REAL).sum(axis=1) / self.weights.sum()
-        worst = found[0]
-        where = " ".join(f"{x:.3g}" for x in worst.point)
+        where = " ".join(f"{x:.3g}" for x in found[0].point)
         return (
-            f"IMAGINARY MODES: the lowest is {-worst.wavenumber:.1f}i 1/cm at q = ({where}); {share:.3g} of"
+            f"IMAGINARY MODES: the lowest is {-found[0].wavenumber:.1f}i 1/cm at q = ({where}); {share:.3g} of"
             f" {self.wavenumbers.shape[1]} modes on the mesh. The structure is not a minimum of this model (or the"
             " supercell is too small); thermal properties leave these modes out and mean little."
+        )
+
+    def _bent(self) -> str:
+        if self.bend <= LINEAR:
+            return ""
+        return (
+            f"FORCES ARE NOT LINEAR: between half a displacement and a whole one they bend by {100 * self.bend:.0f} %,"
+            " so that the modes depend on the displacement. Take a shorter one. Models that use lengths of vectors (painn)"
+            " have a cusp at centers of inversion: train nequip, mace or another one for such a crystal."
         )
 
     def write(self, folder: str | Path) -> list[Path]:
