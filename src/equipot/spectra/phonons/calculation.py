@@ -51,7 +51,7 @@ def phonons(
         source: which model; kept with the result.
         notes: kept with the result.
     """
-    _check(atoms)
+    check_crystal(atoms)
     crystal = _crystal(atoms, supercell)
     crystal.generate_displacements(distance=displacement)
     cells = crystal.supercells_with_displacements
@@ -86,7 +86,8 @@ def phonons(
     )
 
 
-def _check(atoms: Atoms) -> None:
+def check_crystal(atoms: Atoms) -> None:
+    """Refuse what has no phonons."""
     if not atoms.pbc.all():
         raise ValueError(
             f"phonons need a crystal, periodic in three directions; found pbc = {atoms.pbc.tolist()}. The modes of a"

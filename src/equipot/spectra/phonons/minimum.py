@@ -4,6 +4,7 @@ import numpy as np
 from ase import Atoms
 
 from equipot.engines.relax import relax_attached
+from equipot.spectra.phonons.calculation import check_crystal
 
 FORCE = 1e-4  # eV/Å
 _SYMMETRY = 1e-4  # Å, within which a structure has a symmetry operation
@@ -11,6 +12,7 @@ _SYMMETRY = 1e-4  # Å, within which a structure has a symmetry operation
 
 def to_minimum(atoms: Atoms, relax: bool = True, cell: bool = True) -> str:
     """Relax in place with the symmetry kept, and say what was done; without `relax` say how large the forces are."""
+    check_crystal(atoms)
     if atoms.constraints:
         raise ValueError(
             "phonons of a structure with constraints: they would move atoms that are fixed. Remove the constraints;"

@@ -107,8 +107,8 @@ class Phonons:
             return ""
         return (
             f"FORCES ARE NOT LINEAR: between half a displacement and a whole one they bend by {100 * self.bend:.0f} %,"
-            " so that the modes depend on the displacement. Take a shorter one. Models that use lengths of vectors (painn)"
-            " have a cusp at centers of inversion: train nequip, mace or another one for such a crystal."
+            " so that the modes depend on the displacement. Take a shorter one. Models that use lengths of vectors"
+            " (painn) have a cusp at centers of inversion: train nequip, mace or another one for such a crystal."
         )
 
     def write(self, folder: str | Path) -> list[Path]:
