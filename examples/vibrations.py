@@ -2,13 +2,14 @@
 
     python vibrations.py
 
-A small model of energy, dipole and polarizability of ethanol is trained first, twenty seconds in all. Ends in the
+A small model of energy, dipole and polarizability of ethanol is trained first, some seconds in all. Ends in the
 largest difference between ASE's wavenumbers and those of `equipot.harmonic`, in 1/cm.
 """
 
 import tempfile
 from pathlib import Path
 
+import ase.units
 import numpy as np
 from ase.build import molecule
 from ase.vibrations import Infrared
@@ -23,10 +24,10 @@ DEBYE = 42.255  # km/mol of 1 (D/Å)²/amu
 
 
 class Polarizability:
-    """What ASE's Raman calculator asks of an electronic-structure code."""
+    """What ASE's Raman calculator asks of an electronic-structure code, in its unit e²Å²/eV."""
 
     def calculate(self, atoms):
-        return atoms.calc.get_property("polarizability", atoms)
+        return atoms.calc.get_property("polarizability", atoms) / (ase.units.Hartree * ase.units.Bohr)
 
     __call__ = calculate
 
@@ -40,7 +41,9 @@ with tempfile.TemporaryDirectory() as temporary:
         "train": {"epochs": 2, "batch": 10},
     }
     model = equipot.load(equipot.train(config, folder / "run").model)
-    minimum = model.relax(molecule("CH3CH2OH"), fmax=1e-4).atoms
+    start = molecule("CH3CH2OH")
+    start.rattle(0.05, seed=1)  # off its mirror plane, where a minimum may be a saddle
+    minimum = model.relax(start, fmax=1e-4).atoms
     harmonic = equipot.harmonic(model, minimum)
 
     minimum.calc = Calculator(model.double(), also=("dipole", "polarizability"))
@@ -49,7 +52,7 @@ with tempfile.TemporaryDirectory() as temporary:
     wavenumbers = infrared.get_frequencies().real
     raman = StaticRamanCalculator(minimum, Polarizability, delta=0.001, name=str(folder / "raman"))
     raman.run()
-    activity = PlaczekStatic(minimum, name=raman.name).get_absolute_intensities()
+    activity = PlaczekStatic(minimum, name=raman.name, delta=0.001).get_absolute_intensities()
 
 print("1/cm     km/mol by ASE   by equipot   Å⁴/amu by ASE   by equipot")
 for k, wavenumber in enumerate(harmonic.wavenumbers):

@@ -113,9 +113,8 @@ def test_imaginary_modes_are_loud(tmp_path):
     found = phonons(argon(crystalstructure="sc", a=3.8), (2, 2, 2), mesh=COARSE)
     worst = found.imaginary()[0]
     assert worst.wavenumber < -5
-    assert (
-        "IMAGINARY MODES: the lowest is" in found.warning() and f"{-worst.wavenumber:.1f}i" in found.warning()
-    )
+    (text,) = found.warnings()
+    assert text.startswith(f"IMAGINARY MODES: the lowest is {-worst.wavenumber:.1f}i")
     paths = {path.name: path for path in found.write(tmp_path)}
     assert "IMAGINARY" in paths["thermal.csv"].read_text()
     assert (
