@@ -48,7 +48,7 @@ turned = images[-1].positions[hydrogens]
 same = np.linalg.norm(turned[:, None] - start.positions[hydrogens], axis=2).argmin(axis=1)
 images[-1].positions[hydrogens] = start.positions[hydrogens][same]  # exactly the same minimum
 
-band = NEB(images, k=0.5, climb=True, allow_shared_calculator=True)
+band = NEB(images, k=0.5, climb=True, method="improvedtangent", allow_shared_calculator=True)
 with FIRE(band, logfile=None) as optimizer:
     converged = optimizer.run(fmax=0.05, steps=200)
 energies = np.array([image.get_potential_energy() for image in images])

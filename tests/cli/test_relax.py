@@ -36,6 +36,16 @@ def test_relax_the_last_frame(equipot, tiny, starts, tmp_path):
     assert package.load(tiny.model).relax(starts, fmax=0.05).steps == again.steps
 
 
+def test_relax_a_poscar_with_selective_dynamics(equipot, tiny, tmp_path):
+    crystal = Atoms("OH2", BASE + 2, cell=[5, 5, 5], pbc=True)
+    crystal.set_constraint(FixAtoms([1]))
+    write(tmp_path / "POSCAR", crystal, format="vasp")
+    said = equipot(f"relax {tiny.model} POSCAR --fmax 0.05")
+    assert said.code == 0, said.err
+    fixed = read(tmp_path / "relaxed.extxyz")
+    assert fixed.constraints[0].index.tolist() == [1] and fixed.pbc.all()
+
+
 def test_relax_all_frames_for_programs(equipot, tiny, starts, tmp_path):
     found = json.loads(equipot(f"relax {tiny.model} {starts} --all --fmax 0.05 --out out/all.xyz --json").out)
     assert [row["converged"] for row in found["structures"]] == [True, True]

@@ -17,6 +17,7 @@ from ase.constraints import FixAtoms
 from engines.test_ase import crystal, periodic_potential
 from engines.tiny import copies, ethanol, potential
 from equipot import units
+from equipot.data.h5md import count
 from equipot.engines.ase import Calculator
 from equipot.engines.drift import nve_drift
 from equipot.engines.dynamics import Dynamics, DynamicsStopped, run_dynamics
@@ -116,24 +117,29 @@ def test_a_killed_run_continues_to_the_last_bit(tmp_path, settings):
     assert said == [f"{killed}: going on after step 19 of 30, with 5 frames of the trajectory."]
 
 
-def test_kill_9_and_the_same_command_again(tmp_path):
+@pytest.mark.parametrize(
+    ("format", "name"), [("extxyz", "trajectory-001.extxyz"), ("hdf5", "trajectory-00000.h5")]
+)
+def test_kill_9_and_the_same_command_again(tmp_path, format, name):
     code = (
         "import sys; sys.path.insert(0, sys.argv[2]);"
         "from engines.test_dynamics import *;"
-        "run(Path(sys.argv[1]), time=0.1, checkpoint=0.02)"
+        f"run(Path(sys.argv[1]), time=0.1, checkpoint=0.02, trajectory={format!r})"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "killed"), str(Path(__file__).parents[1])]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    trajectory = tmp_path / "killed" / "trajectory-001.extxyz"
-    deadline = time.monotonic() + 60
+    trajectory = tmp_path / "killed" / name
+    deadline = time.monotonic() + 300
     while not (trajectory.exists() and trajectory.stat().st_size > 10_000):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert json.loads((tmp_path / "killed" / "md.json").read_text())["status"] == "running"
-    run(tmp_path / "killed", time=0.1)
-    assert contents(tmp_path / "killed") == contents(run(tmp_path / "whole", time=0.1))
+    if format == "hdf5":
+        assert count(trajectory) > 0
+    run(tmp_path / "killed", time=0.1, trajectory=format)
+    assert contents(tmp_path / "killed") == contents(run(tmp_path / "whole", time=0.1, trajectory=format))
 
 
 def test_a_finished_run_says_so(tmp_path):
