@@ -82,7 +82,7 @@ class H5mdWriter:
         hdf5()
         self.folder, self.copies = folder, tuple(atoms.copy() for atoms in copies)
         self.size = max(1, int(PART // (48 * len(copies) * len(copies[0]))))  # frames in a full file
-        self.part, self.total, self.dirty = 0, 0, False
+        self.part, self.full, self.total, self.dirty = 0, 0, 0, False  # full: frames in full files
         self.waiting: list[Stretch] = []
         self._restore(marks.get(FRAMES, 0))
 
@@ -102,9 +102,9 @@ class H5mdWriter:
         )
         self.waiting.append(frame)
         self.total, self.dirty = self.total + 1, True
-        if sum(map(len, self.waiting)) >= self.size:
+        if self.total - self.full >= self.size:
             self.flush()
-            self.part, self.waiting = self.part + 1, []
+            self.part, self.full, self.waiting = self.part + 1, self.total, []
 
     def flush(self) -> dict[str, int]:
         """Frames of each replica."""
@@ -115,7 +115,8 @@ class H5mdWriter:
         return {FRAMES: self.total}
 
     def close(self) -> None:
-        """Frames after the last flush are a restart's to make again."""
+        """What waits is written too: of a run that stopped by itself the last frames matter most."""
+        self.flush()
         self.waiting = []
 
     def _path(self, part: int) -> Path:
@@ -131,6 +132,7 @@ class H5mdWriter:
                 path.unlink()
             elif found < left or found == left >= self.size:
                 self.part, self.total = self.part + 1, self.total + found
+                self.full = self.total
             else:
                 self.waiting = [read_h5md(path).first(left)]
                 self.total, self.dirty = self.total + len(self.waiting[0]), True
