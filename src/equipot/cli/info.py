@@ -81,7 +81,7 @@ def _run(folder: Path, json_: bool) -> None:
         "dynamics": f"{header['ensemble']}, {header['temperature']:g} K, steps of {header['dt']:g} fs",
         "restart": f"after step {found.done} of {found.total}",
         "trajectory": f"{found.frames} frames of {header['replicas']} replica{'s' * (header['replicas'] > 1)},"
-        f" {found.time:g} ps, {_size(found.size)}",
+        f" {found.time:g} ps, {_size(float(found.size))}",
         "recorded": ", ".join(header["recorded"]),
     }
     if json_:
