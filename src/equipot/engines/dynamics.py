@@ -56,7 +56,8 @@ def run_dynamics(
         progress: called with the steps done and all steps.
         say: called with a line when the run was continued or had been finished before.
 
-    Raises ValueError when the folder holds a run of other settings, and DynamicsStopped when it blows up.
+    Raises ValueError when the folder holds a run of other settings or the memory would not suffice, and DynamicsStopped
+    when it blows up.
     """
     atoms = replicated(start, settings)
     recorded = (
@@ -65,6 +66,7 @@ def run_dynamics(
         else tuple(also)
     )
     run = _Run(potential, atoms, settings, Path(folder), recorded)
+    run.calculator.refuse_large(atoms)
     if run.claim() == "finished":
         say(f"{folder}: this run is finished; nothing is left to do.")
         progress(run.total, run.total)
