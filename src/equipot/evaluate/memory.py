@@ -1,10 +1,11 @@
 """What fits the memory, known before it is begun, so that batches are cut and single structures refused in time.
 
 A batch takes  fixed + atom · atoms + edge · edges  bytes. The three numbers are measured on the largest structure of a
-set, or on a small liquid with as many neighbors: once alone, and four of them with all and with half of their edges.
+set, or on a small liquid with as many neighbors: copies of it, four times as many, and those with half of their edges.
 Nothing is measured where even a generous amount for every edge would fit.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -20,7 +21,8 @@ from equipot.testing.systems import liquid
 
 GENEROUS_EVALUATION, GENEROUS_TRAINING = 200e3, 1e6  # bytes of an edge, several times what known models take
 LARGEST, SIDE = 512, 6  # atoms of a structure that is measured as it is; otherwise SIDE³ atoms of a liquid
-COPIES, NEARER = 4, 0.8  # within 0.8 of the cutoff is half of the neighbors
+MEASURED, FACTOR = 250, 4  # edges of the small batch, at least; how much larger the other two are
+NEARER = 0.8  # within 0.8 of the cutoff is half of the neighbors
 
 
 class Room(Config):
@@ -91,15 +93,16 @@ def room(
     """
     there = usable(device)
     sizes = [max(g.num_atoms, g.num_edges) for g in graphs]
-    if there is None or there == np.inf or not sizes:
+    if there is None or there == math.inf or not sizes:
         return None
     if generous * max(largest * sum(sizes) / len(sizes), *sizes) <= there:
         return None
     one = specimen(max(graphs, key=lambda g: g.num_edges))
     fewer = graph(one.frame, NEARER * one.cutoff)
     call([one])  # what is made once, such as compiled programs, is not of a batch
+    few = math.ceil(MEASURED / max(one.num_atoms, one.num_edges))
     points = []
-    for batch in ([one], [one] * COPIES, [fewer] * COPIES):
+    for batch in ([one] * few, [one] * FACTOR * few, [fewer] * FACTOR * few):
         taken = peak_bytes(lambda batch=batch: call(batch), device)
         points.append((sum(g.num_atoms for g in batch), sum(g.num_edges for g in batch), taken))
     return Room(bytes=max(there, 1.0), **_line(*points))
