@@ -54,7 +54,7 @@ def table(record: records.Record) -> list[str]:
 
 
 def _cell(entry: dict[str, Any] | None) -> str:
-    return "" if entry is None else f"{entry['milliseconds']:,.3g} ({entry['added_megabytes']:,.0f})"
+    return "" if entry is None else f"{peers.short(entry['milliseconds'])} ({entry['added_megabytes']:,.0f})"
 
 
 def main() -> int:

@@ -223,10 +223,10 @@ def _cell(entry: dict[str, Any]) -> str:
 
 
 def _pair(entry: dict[str, Any], key: str) -> str:
-    return " / ".join(_short(entry[side][key]) for side in ("peer", "equipot"))
+    return " / ".join(short(entry[side][key]) for side in ("peer", "equipot"))
 
 
-def _short(number: float) -> str:
+def short(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
