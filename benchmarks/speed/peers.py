@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,13 +125,14 @@ class Worker:
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         late = threading.Timer(self.limit, self.stop)
+        started = time.monotonic()
         late.start()
         try:
             lines = (line for line in self.process.stdout if line.startswith("{"))
             answer = json.loads(next(lines, "{}"))
         finally:
-            in_time = late.is_alive()
             late.cancel()
+            in_time = time.monotonic() - started < self.limit
         if "failed" in answer:
             raise RuntimeError(f"{self.name}: {answer['failed']}")
         if not answer:
