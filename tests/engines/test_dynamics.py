@@ -320,3 +320,30 @@ def test_a_crystal_keeps_its_momentum_zero(tmp_path):
 
 def test_drift_of_a_conservative_potential():
     assert abs(nve_drift(potential(scale=0.1), water(), dt=0.5, steps=100)) < 1e-3
+
+
+def test_what_would_not_fit_the_memory_is_refused_before_the_run(tmp_path, monkeypatch):
+    many = copies(water(), 300)
+    monkeypatch.setenv("EQUIPOT_MEMORY", "0.001")
+    said = r"900 atoms with 1,800 neighbors would need [\d.]+ MB for energy and forces, and 1 MB can be taken"
+    with pytest.raises(ValueError, match=said):
+        run(tmp_path / "run", water(), replicas=300)
+    assert not (tmp_path / "run").exists()
+    many.calc = Calculator(potential(), replicas=300)
+    with pytest.raises(ValueError, match=said):
+        many.get_forces()
+    monkeypatch.setenv("EQUIPOT_MEMORY", "inf")  # all the same
+    assert np.isfinite(many.get_forces()).all()
+
+
+def test_a_structure_is_weighed_once(monkeypatch):
+    from equipot.engines import ase as adapter
+
+    weighed = []
+    monkeypatch.setattr(adapter, "refuse_large", lambda atoms, *_: weighed.append(atoms))
+    atoms, larger = water(), copies(water(), 2)
+    larger.calc = atoms.calc = Calculator(potential())
+    for one in (atoms, larger, atoms):
+        one.positions[0, 0] += 0.01
+        one.get_forces()
+    assert weighed == [3, 6]

@@ -1,6 +1,5 @@
 """`equipot info`."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,6 +71,8 @@ def info(
 
 
 def _run(folder: Path, json_: bool) -> None:
+    from equipot.evaluate.free_memory import in_words
+
     found = contents(folder)
     header = found.header
     rows: dict[str, Any] = {
@@ -81,7 +82,7 @@ def _run(folder: Path, json_: bool) -> None:
         "dynamics": f"{header['ensemble']}, {header['temperature']:g} K, steps of {header['dt']:g} fs",
         "restart": f"after step {found.done} of {found.total}",
         "trajectory": f"{found.frames} frames of {header['replicas']} replica{'s' * (header['replicas'] > 1)},"
-        f" {found.time:g} ps, {_size(float(found.size))}",
+        f" {found.time:g} ps, {in_words(float(found.size))}",
         "recorded": ", ".join(header["recorded"]),
     }
     if json_:
@@ -96,8 +97,11 @@ def _run(folder: Path, json_: bool) -> None:
 
 
 def _cost(file: Path, atoms: int, neighbors: float | None, json_: bool) -> None:
+    import torch
+
     from equipot.api import load
     from equipot.evaluate.cost import forecast
+    from equipot.evaluate.free_memory import free_bytes, in_words
 
     found = forecast(load(file).potential, atoms, neighbors)
     if json_:
@@ -108,30 +112,16 @@ def _cost(file: Path, atoms: int, neighbors: float | None, json_: bool) -> None:
         f"{'energy and forces':20}{_duration(found.seconds)}, {1e6 * found.seconds / found.atoms:.0f} µs an atom"
     )
     say(f"{'steps in a day':20}{86400 / found.seconds:,.0f}")
-    say(f"{'memory':20}{_size(found.bytes)} of tensors, and what Python and PyTorch take")
-    there = _memory()
+    say(f"{'memory':20}{in_words(found.bytes)} of tensors, and what Python and PyTorch take")
+    there = free_bytes(torch.device("cpu"))
     if there is not None and found.bytes > there:
-        complain(f"this machine has {_size(there)}: take fewer atoms, or a smaller model.")
+        complain(f"this machine has {in_words(there)} free: take fewer atoms, or a smaller model.")
     sizes = " and ".join(f"{n:,}" for n, _, _ in found.measured)
     say(f"\nA line through what {sizes} atoms took on this machine, with {_threads()}.")
 
 
-def _memory() -> float | None:
-    """Bytes of this machine, where it says so."""
-    names = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
-    if any(name not in getattr(os, "sysconf_names", {}) for name in names):
-        return None
-    return float(os.sysconf(names[0]) * os.sysconf(names[1]))
-
-
 def _duration(seconds: float) -> str:
     return f"{1e3 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
-
-
-def _size(number: float) -> str:
-    if number < 1e6:
-        return f"{number / 1e3:.3g} kB"
-    return f"{number / 1e6:.3g} MB" if number < 1e9 else f"{number / 1e9:.3g} GB"
 
 
 def _threads() -> str:

@@ -56,7 +56,8 @@ def run_dynamics(
         progress: called with the steps done and all steps.
         say: called with a line when the run was continued or had been finished before.
 
-    Raises ValueError when the folder holds a run of other settings, and DynamicsStopped when it blows up.
+    Raises ValueError when the folder holds a run of other settings or the memory would not suffice, and DynamicsStopped
+    when it blows up.
     """
     ENGINES[settings.engine].require()
     ENGINES[settings.engine].check(settings)
