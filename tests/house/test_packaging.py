@@ -23,6 +23,7 @@ DOCUMENTS = sorted(
 )
 
 
+FOR_USERS = ("hdf5", "phonons")  # extras that the package imports where they are asked for
 DISTRIBUTION = {"yaml": "pyyaml"}  # where the name that is imported is another one
 
 
@@ -64,7 +65,8 @@ def test_every_dependency_is_pinned_within_its_bounds(requirement):
 )
 def test_every_import_is_a_declared_dependency(path):
     """What comes along by chance, through a dependency of a dependency, is missing elsewhere."""
-    known = {normal(Requirement(line).name) for line in PROJECT["dependencies"]}
+    extras = [line for name in FOR_USERS for line in PROJECT["optional-dependencies"][name]]
+    known = {normal(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
     assert {normal(DISTRIBUTION.get(name, name)) for name in imported(path)} <= known
 
 

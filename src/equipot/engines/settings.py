@@ -10,6 +10,7 @@ from equipot.config import Config
 EngineName = Literal["ase", "openmm", "torchsim", "lammps", "ipi"]
 Thermostat = Literal["langevin", "bussi"]
 Method = Literal["pimd", "rpmd", "trpmd", "piglet"]
+TrajectoryFormat = Literal["extxyz", "hdf5"]
 PhaseName = Literal["nvt", "nve", "npt"]
 
 
@@ -32,11 +33,10 @@ class Dynamics(Config):
     ranks: PositiveInt = 1  # processes among which LAMMPS divides the cell
     beads: PositiveInt = 1  # of a ring polymer; more than one: quantum nuclei with i-PI
     method: Method = "trpmd"  # of ring polymers
-    pile_lambda: PositiveFloat = (
-        0.5  # with trpmd: friction 2 λ ω_k on the mode of frequency ω_k of the free ring
-    )
-    gle: str | None = None  # with piglet: file of the thermostat's matrices
+    pile_lambda: PositiveFloat = 0.5  # trpmd: friction 2 λ ω_k on the mode ω_k of the free ring
+    gle: str | None = None  # piglet: file with the matrices of its thermostat
     seed: NonNegativeInt = 1
+    trajectory: TrajectoryFormat = "extxyz"  # hdf5: H5MD, needs equipot[hdf5]; smaller, and faster to read
     checkpoint: NonNegativeFloat = 30.0  # s between two restart files
     max_temperature: PositiveFloat | None = None  # K, of one replica; None: the greater of 5 T and T + 1000 K
     max_force: PositiveFloat = 50.0  # eV/Å, on one atom
