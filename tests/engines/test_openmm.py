@@ -1,7 +1,9 @@
 """OpenMM computes what ASE computes: the same forces, the same trajectories, and the ensembles that it samples."""
 
 import copy
+import json
 
+import ase.io
 import ase.units
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from engines.test_ase import crystal, periodic_potential
 from engines.tiny import ethanol, potential
 from equipot import units
 from equipot.engines.ase import Calculator
+from equipot.engines.dynamics import run_dynamics
 from equipot.engines.guard import Guard
 from equipot.engines.momenta import kinetic_energies, maxwell_boltzmann
 from equipot.engines.mover import Broken, Place
@@ -24,6 +27,8 @@ from openmm import app, unit  # noqa: E402
 from equipot.engines.openmm import force  # noqa: E402
 from equipot.engines.openmm.box import Box  # noqa: E402
 from equipot.engines.openmm.mover import OpenMMMover  # noqa: E402
+
+RUN = {"engine": "openmm", "temperature": 200, "time": 0.01, "equilibration": 0.004, "checkpoint": 0}
 
 
 def context_of(pythonforce, masses, positions, box=None):
@@ -144,7 +149,9 @@ def start(atoms, model, memory=None, place=None, **settings) -> OpenMMMover:
 
 @pytest.mark.parametrize("periodic", [False, True])
 def test_a_trajectory_is_that_of_ase(periodic):
-    atoms, model = (crystal(), periodic_potential(scale=0.1)) if periodic else (ethanol(), potential(scale=0.1))
+    atoms, model = (
+        (crystal(), periodic_potential(scale=0.1)) if periodic else (ethanol(), potential(scale=0.1))
+    )
     mover = start(atoms, model)
     twin = atoms.copy()
     twin.set_momenta(mover.place().momenta[0])
@@ -286,7 +293,7 @@ def test_what_blows_up_is_stopped():
         mover.advance(5, record=True)
     assert broken.value.step == 1
     np.testing.assert_allclose(broken.value.good.positions[0], atoms.positions, rtol=0, atol=1e-14)
-    mover = start(atoms, model, max_temperature=1)
+    mover = start(atoms, model, max_temperature=1.0)
     with pytest.raises(Broken, match="temperature of its replica"):
         mover.advance(5, record=True)
 
@@ -320,3 +327,38 @@ def test_what_it_cannot_do_is_refused(settings, message):
     atoms = crystal() if "taup" in settings else ethanol()
     with pytest.raises(ValueError, match=message):
         start(atoms, periodic_potential(), **settings)
+
+
+def test_a_run_folder_is_made_and_goes_on(tmp_path):
+    """What is asked of every engine: phases, samples with dipoles, and a restart to the last bit."""
+    model, settings = potential(scale=0.1), Dynamics(**RUN)
+    whole = run_dynamics(model, ethanol(), settings, tmp_path / "whole")
+    header = json.loads((whole / "md.json").read_text())
+    assert header["engine"] == f"openmm {openmm.__version__}"
+    assert abs(header["conservation"]["drift"]) < 1e-2
+
+    def killed(done, total):
+        if done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_dynamics(model, ethanol(), settings, tmp_path / "killed", progress=killed)
+    run_dynamics(model, ethanol(), settings, tmp_path / "killed")
+    for name in ("thermo.csv", "trajectory-000.extxyz"):
+        assert (tmp_path / "killed" / name).read_text() == (whole / name).read_text()
+    frames = ase.io.read(whole / "trajectory-000.extxyz", ":")
+    assert [frame.info["step"] for frame in frames] == list(range(0, 21, 4))
+    again = frames[-1].copy()
+    again.calc = Calculator(model)
+    np.testing.assert_allclose(again.get_dipole_moment(), frames[-1].get_dipole_moment(), atol=1e-6)
+
+
+def test_a_run_at_constant_pressure_keeps_its_cells(tmp_path):
+    settings = Dynamics(**{**RUN, "ensemble": "npt", "time": 0.04})
+    folder = run_dynamics(periodic_potential(scale=0.1), crystal(), settings, tmp_path / "npt")
+    frames = ase.io.read(folder / "trajectory-000.extxyz", ":")
+    volumes = {round(frame.get_volume(), 6) for frame in frames}
+    assert len(volumes) > 1
+    again = frames[-1].copy()
+    again.calc = Calculator(periodic_potential(scale=0.1))
+    assert again.get_potential_energy() == pytest.approx(frames[-1].get_potential_energy(), abs=1e-5)

@@ -69,10 +69,14 @@ def force(
     Raises ValueError for a particle without an element and for a model that reads velocities.
     """
     if "velocities" in potential.inputs:
-        raise ValueError("this model reads velocities, which OpenMM does not give to a force. Use the engine ase.")
+        raise ValueError(
+            "this model reads velocities, which OpenMM does not give to a force. Use the engine ase."
+        )
     atoms = structure.copy() if isinstance(structure, Atoms) else atoms_of(structure, particles)
     if particles is not None and len(particles) != len(atoms):
-        raise ValueError(f"{len(particles)} particles and {len(atoms)} atoms: give the atoms of the particles.")
+        raise ValueError(
+            f"{len(particles)} particles and {len(atoms)} atoms: give the atoms of the particles."
+        )
     atoms.info |= {n: v for n, v in (("charge", charge), ("spin", spin)) if v is not None}
     boxed = bool(atoms.pbc.all()) if periodic is None else periodic
     if periodic is not None:

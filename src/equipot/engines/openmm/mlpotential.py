@@ -44,7 +44,7 @@ class EquipotImpl(MLPotentialImpl):
         device: str | None = None,
         **args: Any,
     ) -> None:
-        """Options of `createSystem` and `createMixedSystem`: charge (e) and multiplicity of the ML part, and a device."""
+        """Options of `createSystem` and `createMixedSystem`: charge (e), multiplicity of the ML part, device."""
         added = force(
             self.potential,
             topology,

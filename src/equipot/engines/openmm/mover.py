@@ -119,14 +119,14 @@ class OpenMMMover:
         system = openmm.System()
         for mass in self.atoms.get_masses():
             system.addParticle(float(mass))
-        force = openmm.PythonForce(lambda state: self._answer(state))  # which OpenMM cannot write, and need not
+        force = openmm.PythonForce(
+            lambda state: self._answer(state)
+        )  # which OpenMM cannot write, and need not
         if self.box is not None:
             system.setDefaultPeriodicBoxVectors(*(self.box.vectors * ANGSTROM))
             force.setUsesPeriodicBoundaryConditions(True)
         if self.changing:
-            barostat = openmm.MonteCarloBarostat(
-                self.settings.pressure, self.settings.temperature, TRIALS
-            )
+            barostat = openmm.MonteCarloBarostat(self.settings.pressure, self.settings.temperature, TRIALS)
             barostat.setRandomNumberSeed(self.settings.seed + 1)  # zero would be a seed of its own choice
             system.addForce(barostat)
         system.addForce(force)
@@ -187,7 +187,9 @@ class OpenMMMover:
 
 def _refuse(potential: Potential, atoms: Atoms, settings: Dynamics) -> None:
     if "velocities" in potential.inputs:
-        raise ValueError("this model reads velocities, which OpenMM does not give to a force. Use engine=ase.")
+        raise ValueError(
+            "this model reads velocities, which OpenMM does not give to a force. Use engine=ase."
+        )
     if "bussi" in {phase.thermostat for phase in settings.phases()}:
         raise ValueError("engine openmm has no thermostat bussi. Use langevin, or engine=ase.")
     if settings.ensemble != "npt":
