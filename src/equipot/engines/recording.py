@@ -84,10 +84,13 @@ class Recorder:
         rows: Mapping[str, np.ndarray],
         cell: np.ndarray | None = None,
     ) -> None:
-        """One frame of every replica: `info` and a changed cell are common to all, `rows` holds a row per replica."""
+        """One frame of every replica: `info` is common to all, `rows` holds a row per replica.
+
+        A cell that changes is one for all, or one per replica.
+        """
         for k, (atoms, file) in enumerate(zip(self.copies, self._trajectories, strict=True)):
             if cell is not None:
-                atoms.set_cell(cell)
+                atoms.set_cell(cell if cell.ndim == 2 else cell[k])
             atoms.positions[:] = positions[k]
             atoms.set_momenta(momenta[k])
             atoms.info.update(info, **{name: _plain(row[k]) for name, row in rows.items()})
