@@ -129,7 +129,7 @@ def test_verify_holds_the_engines_against_the_reference(equipot, tiny, tmp_path)
     said = equipot(f"verify {model} --quick --engine ase")
     assert said.code == 0, said.err
     assert "engines='ase'" in said.out
-    assert "ase = reference: NVE steps" in equipot(f"info {model}").out
+    assert "ase = reference: NVE steps" in [proof.name for proof in api.load(model).document.proofs]
     said = equipot(f"verify {model} --quick --engine gromacs")
     assert said.code == 2 and "no engine 'gromacs'" in said.err
 

@@ -83,7 +83,7 @@ def test_engines_by_name(monkeypatch):
     assert chosen(()) == ()
     assert chosen("ase") == ("ase",)
     assert "ase" in chosen("all")
-    with pytest.raises(ValueError, match="no engine 'openm'.*openmm"):
+    with pytest.raises(ValueError, match=r"no engine 'openm'.*openmm"):
         chosen("ase,openm")
     absent = Engine(name="openmm", package="not-installed-anywhere", extra="openmm", ensembles=())
     monkeypatch.setitem(ENGINES, "openmm", absent)

@@ -39,7 +39,7 @@ class OpenMMMover:
     def __init__(self, potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) -> None:
         _refuse(potential, atoms, settings)
         self.settings, self.atoms, self.guard = settings, atoms.copy(), guard
-        self.cell = atoms.cell.array.copy()  # of the start
+        self.cell, self.masses = atoms.cell.array.copy(), atoms.get_masses()  # the cell of the start
         self.box = Box.of(self.cell) if settings.ensemble == "npt" else None
         self.rotation = np.eye(3) if self.box is None else self.box.rotation
         self.calculator = Calculator(potential)
@@ -57,19 +57,20 @@ class OpenMMMover:
         self.context = openmm.Context(self._system(), self.integrator, platform)
         if memory is None:
             self.context.setPositions(place.positions[0] @ self.rotation * ANGSTROM)
-            velocities = place.momenta[0] / self.atoms.get_masses()[:, None]
+            velocities = place.momenta[0] / self.masses[:, None]
             self.context.setVelocities(velocities @ self.rotation * (ANGSTROM * PS))
         else:
             self._load(memory["checkpoint"])
-        self.positions = place.positions[0]
+        self.here = place
         self.calculator.also = self.wanted  # refuses what the model does not have
         self.calculator.reset()
-        self._evaluate(*self._places())
+        self._evaluate(*self._places(self.context.getState(positions=True)))
+        self.here = self._read()
 
     def advance(self, steps: int, record: bool) -> None:
         """Forces are looked at in every step, the temperature after the last."""
         assert self.context is not None
-        good, first = self.place(), self.context.getStepCount()
+        first = self.context.getStepCount()
         try:
             for number, also in ((steps - 1, ()), (1, self.wanted if record else ())):
                 self.calculator.also = also
@@ -78,10 +79,12 @@ class OpenMMMover:
             if self.failure is None:
                 raise
             atom, what = self.failure
-            raise Broken(what, atom, self.context.getStepCount() - first + 1, good, self.place()) from None
-        complaint = self.guard.complaint(self.place().momenta, self.forces[None], self.freedom)
+            step = self.context.getStepCount() - first + 1
+            raise Broken(what, atom, step, self.here, self._read()) from None
+        good, self.here = self.here, self._read()
+        complaint = self.guard.complaint(self.here.momenta, self.forces[None], self.freedom)
         if complaint is not None:
-            raise Broken(complaint[1], complaint[0], steps, good, self.place())
+            raise Broken(complaint[1], complaint[0], steps, good, self.here)
 
     def sample(self) -> Sample:
         """Results of the last evaluation, which a step ends with."""
@@ -97,14 +100,7 @@ class OpenMMMover:
 
     def place(self) -> Place:
         """Positions and momenta in the frame of the start."""
-        positions, cell = self._places()
-        velocities = plain(self._state(velocities=True).getVelocities(asNumpy=True)) / (ANGSTROM * PS)
-        if self.changing:  # a barostat wraps what it scales
-            jumped = np.round((positions - self.positions) @ np.linalg.inv(cell))
-            positions = positions - jumped @ cell
-        self.positions = positions
-        momenta = velocities @ self.rotation.T * self.atoms.get_masses()[:, None]
-        return Place(positions=positions[None].copy(), momenta=momenta[None])
+        return self.here
 
     def memory(self) -> dict[str, Any]:
         """OpenMM's own checkpoint: positions, velocities and random numbers to the last bit; no code is in it."""
@@ -117,7 +113,7 @@ class OpenMMMover:
 
     def _system(self) -> openmm.System:
         system = openmm.System()
-        for mass in self.atoms.get_masses():
+        for mass in self.masses:
             system.addParticle(float(mass))
         force = openmm.PythonForce(
             lambda state: self._answer(state)
@@ -146,8 +142,9 @@ class OpenMMMover:
         except NotFiniteError as error:
             self.failure = error.atom, str(error)
             raise
-        still = np.zeros_like(self.forces[None])
-        if (complaint := self.guard.complaint(still, self.forces[None], 1)) is not None:
+        if not np.einsum("ax,ax->a", self.forces, self.forces).max() <= self.guard.force**2:
+            complaint = self.guard.complaint(np.zeros_like(self.forces[None]), self.forces[None], 1)
+            assert complaint is not None
             self.failure = complaint
             raise ValueError(complaint[1])
         return (
@@ -161,18 +158,25 @@ class OpenMMMover:
         self.calculator.calculate(self.atoms, ("energy", "forces"))
         self.forces = self.calculator.results["forces"]
 
-    def _places(self, state: openmm.State | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def _read(self) -> Place:
+        """From OpenMM. A barostat wraps what it scales; atoms go on from where they were."""
+        assert self.context is not None
+        state = self.context.getState(positions=True, velocities=True)
+        positions, cell = self._places(state)
+        if self.changing:
+            jumped = np.round((positions - self.here.positions[0]) @ np.linalg.inv(cell))
+            positions = positions - jumped @ cell
+        velocities = plain(state.getVelocities(asNumpy=True)) / (ANGSTROM * PS)
+        momenta = velocities @ self.rotation.T * self.masses[:, None]
+        return Place(positions=positions[None], momenta=momenta[None])
+
+    def _places(self, state: openmm.State) -> tuple[np.ndarray, np.ndarray]:
         """Positions as OpenMM has them and the cell, in the frame of the start, Å."""
-        state = self._state(positions=True) if state is None else state
         positions = np.asarray(plain(state.getPositions(asNumpy=True))) @ self.rotation.T / ANGSTROM
         if self.box is None or not self.changing:
             return positions, self.cell
         length = plain(state.getPeriodicBoxVectors(asNumpy=True))[0, 0] / ANGSTROM
         return positions, self.cell * (length / self.box.vectors[0, 0])
-
-    def _state(self, **what: bool) -> openmm.State:
-        assert self.context is not None
-        return self.context.getState(**what)
 
     def _load(self, checkpoint: str) -> None:
         assert self.context is not None
