@@ -68,9 +68,9 @@ def prepared(potential: Potential, engine: str, atoms: Atoms, replicas: int, **s
         }
     )
     masses = atoms.get_masses()
-    everything = atoms.repeat((replicas, 1, 1)) if replicas > 1 else atoms.copy()
-    everything.set_cell(atoms.cell)
-    everything.positions = np.tile(atoms.positions, (replicas, 1))
+    everything = Atoms(cell=atoms.cell, pbc=atoms.pbc)
+    for _ in range(replicas):
+        everything += atoms
     guard = Guard(temperature=1e6, force=1e6, masses=masses)
     made = mover(potential, everything, chosen, guard)
     momenta = maxwell_boltzmann(masses, TEMPERATURE, replicas, np.random.default_rng(0))

@@ -315,6 +315,16 @@ def test_a_number_that_is_none_stops_it():
     assert (broken.value.atom, broken.value.step) == (4, 1)
 
 
+def test_atoms_on_top_of_each_other_stop_it():
+    atoms, model = ethanol(), potential(scale=1e-12)  # they fly straight on
+    momenta = np.zeros((1, 9, 3))
+    way = atoms.positions[1] - atoms.positions[0]
+    momenta[0, 0] = way * atoms.get_masses()[0] / (0.5 * ase.units.fs)
+    mover = start(atoms, model, place=Place(positions=atoms.positions[None], momenta=momenta))
+    with pytest.raises(Broken, match="on top of each other"):
+        mover.advance(1, record=True)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -10,7 +10,7 @@ import openmm
 from ase import Atoms
 
 from equipot import units
-from equipot.engines.ase import Calculator, NotFiniteError
+from equipot.engines.ase import Calculator
 from equipot.engines.guard import Guard
 from equipot.engines.momenta import degrees_of_freedom
 from equipot.engines.mover import Broken, Place, Sample
@@ -139,8 +139,8 @@ class OpenMMMover:
         """Called by OpenMM; what stops it is kept, since OpenMM hands on the message alone."""
         try:
             self._evaluate(*self._places(state))
-        except NotFiniteError as error:
-            self.failure = error.atom, str(error)
+        except ValueError as error:  # not a number, atoms on top of each other
+            self.failure = getattr(error, "atom", None), str(error)
             raise
         if not np.einsum("ax,ax->a", self.forces, self.forces).max() <= self.guard.force**2:
             complaint = self.guard.complaint(np.zeros_like(self.forces[None]), self.forces[None], 1)

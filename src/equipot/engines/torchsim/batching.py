@@ -1,5 +1,6 @@
 """From the tensors of many systems that move, and change their cells, to a batch; TorchSim itself is not needed."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,6 +51,7 @@ class Batching:
         self.searches = 0  # of single systems, so far
         self._graphs: dict[int, Graph] = {}
         self._searched: Systems | None = None
+        self._whole = False  # every pair of every molecule is listed: so it stays
         self._batch: AtomicBatch
 
     def batch(self, systems: Systems) -> AtomicBatch:
@@ -68,17 +70,21 @@ class Batching:
         if then is None or not then.alike(now):
             return torch.ones(count, dtype=torch.bool)
         positions, cell = now.positions.double(), now.cell.double()
-        deformed = (cell != then.cell).flatten(1).any(1)
-        if bool(deformed.any()) and not bool(now.pbc.all()):
+        if torch.equal(cell, then.cell):
+            moved = torch.linalg.vector_norm(positions - then.positions, dim=1)
+            farthest = float(moved.max())
+            if 2 * farthest <= self.skin or (self._whole and math.isfinite(farthest)):
+                return torch.zeros(count, dtype=torch.bool)
+            smallest = torch.ones(count, dtype=cell.dtype, device=cell.device)
+        elif bool(now.pbc.all()):
+            change = torch.linalg.solve(then.cell, cell)
+            smallest = torch.linalg.svdvals(change)[:, -1]
+            carried = torch.einsum("ai,aij->aj", then.positions, change[now.system])
+            moved = torch.linalg.vector_norm(positions - carried, dim=1)
+        else:
             return torch.ones(count, dtype=torch.bool)
-        change = torch.eye(3, dtype=cell.dtype, device=cell.device).repeat(count, 1, 1)
-        change[deformed] = torch.linalg.solve(then.cell[deformed], cell[deformed])
-        moved = positions - torch.einsum("ai,aij->aj", then.positions, change[now.system])
-        farthest = torch.zeros(count, dtype=cell.dtype, device=cell.device)
-        farthest = farthest.scatter_reduce(0, now.system, torch.linalg.vector_norm(moved, dim=1), "amax")
-        smallest = torch.ones_like(farthest)
-        smallest[deformed] = torch.linalg.svdvals(change[deformed])[:, -1]
-        complete = smallest * (self.cutoff + self.skin) - 2 * farthest >= self.cutoff
+        largest = torch.zeros_like(smallest).scatter_reduce(0, now.system, moved, "amax")
+        complete = smallest * (self.cutoff + self.skin) - 2 * largest >= self.cutoff
         return ~complete.cpu()  # NaN is not complete, and the search names it
 
     def _search(self, now: Systems, old: Bool[Tensor, " systems"]) -> None:
@@ -99,6 +105,9 @@ class Batching:
             self._graphs[k] = graph(frame, self.cutoff + self.skin)
         self._graphs = {k: self._graphs[k] for k in range(len(old))}
         self.searches += int(old.sum())
+        self._whole = not bool(now.pbc.any()) and all(
+            g.num_edges == g.num_atoms * (g.num_atoms - 1) for g in self._graphs.values()
+        )
         self._batch = collate(list(self._graphs.values()), self.elements).to(now.positions.device)
         self._searched = _renewed(self._searched, now, old.to(now.positions.device))
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_sim.models.interface import ModelInterface
-from torch_sim.state import SimState
+from torch_sim.models.interface import ModelInterface  # pyright: ignore[reportMissingImports]  # Python 3.12
+from torch_sim.state import SimState  # pyright: ignore[reportMissingImports]
 
 from equipot.engines.torchsim.batching import Batching, Systems
 from equipot.potential import Potential, frozen
@@ -63,6 +63,12 @@ class TorchSimModel(ModelInterface):
         with torch.no_grad():
             found = self.potential(
                 batch, forces=self._compute_forces, stress=stress, targets={"energy", *self.also}
+            )
+        assert found.energy is not None
+        broken = (~torch.isfinite(found.energy)).nonzero().flatten()
+        if len(broken):
+            raise ValueError(
+                f"the model predicts energy = {float(found.energy[broken[0]])} for system {int(broken[0])}."
             )
         self.found = found
         names = {"energy", *self.also, *["forces"] * self._compute_forces, *["stress"] * stress}

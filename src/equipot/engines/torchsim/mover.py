@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch_sim as ts
+import torch_sim as ts  # pyright: ignore[reportMissingImports]  # Python 3.12
 from ase import Atoms
 from torch import Tensor
-from torch_sim.integrators import (
+from torch_sim.integrators import (  # pyright: ignore[reportMissingImports]
     MDState,
     npt_langevin_isotropic_init,
     npt_langevin_isotropic_step,
     nve_step,
     nvt_langevin_step,
 )
-from torch_sim.units import MetalUnits
+from torch_sim.units import MetalUnits  # pyright: ignore[reportMissingImports]
 
 from equipot import units
 from equipot.engines.guard import Guard
@@ -70,7 +70,10 @@ class TorchSimMover:
         for number in range(1, steps + 1):
             self.model.also = self.wanted if record and number == steps else ()
             good = self.place()
-            self.state = self.step(self.state)
+            try:
+                self.state = self.step(self.state)
+            except ValueError as error:  # not a number, atoms on top of each other
+                raise Broken(str(error), None, number, good, self.place()) from None
             place, forces = self.place(), self.state.forces.cpu().numpy().reshape(self.shape)
             complaint = self.guard.complaint(place.momenta, forces, self.freedom)
             if complaint is not None:
