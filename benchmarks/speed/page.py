@@ -9,6 +9,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "accuracy")]
+import alone
+import one_core
 import peers
 import records
 import scaling
@@ -31,6 +33,22 @@ one run, the same threads, the same allocator settings. The mode of the package 
 The hyper-parameters are the same as far as a package can express them; numbers of parameters are in the result file.
 PaiNN has the same weights, and the same energies.
 """
+ALONE = """\
+## Beside nobody
+
+SEGNN was published as scripts for its experiments, not as a package, so there is nothing to take turns with. Our own
+times, `python benchmarks/speed/alone.py`: milliseconds, and in parentheses the memory in MB that the structure and two
+calls add; seven layers of 128 channels, l_max 2, cases as above.
+"""
+ONE_CORE = """\
+## One core
+
+`python benchmarks/speed/one_core.py`: water with 40 neighbors, one thread, time of the processor, beside the goals that
+follow from arithmetic on operations and bytes.
+
+PaiNN: 128 channels, 3 layers, 20 radial functions. MACE: 128x0e + 128x1o, 2 layers, l_max 3, correlation 3. NequIP:
+l_max 2, 64 channels, 4 layers. Allegro: l_max 2, 64 channels, 2 layers.
+"""
 GROWTH = """\
 ## Growth
 
@@ -42,7 +60,7 @@ largest relative distance of a time from a straight line in the number of neighb
 def page() -> str:
     """The whole page, of the result files that are there."""
     parts = [HEAD]
-    for text, module in ((BESIDE, peers), (GROWTH, scaling)):
+    for text, module in ((BESIDE, peers), (ALONE, alone), (ONE_CORE, one_core), (GROWTH, scaling)):
         record = records.load(module.RESULT)
         if record["runs"]:
             parts.append("\n".join([text, *module.table(record), ""]))

@@ -9,6 +9,9 @@ once and take turns, block by block, with the same threads, the same allocator s
 (TorchMD-Net makes its own inside the model). Ratios are of the fastest calls of neighboring blocks. The mode of a peer
 is in the name of the pair; ours is frozen for energy and forces, as in its calculators. PaiNN runs with the peer's
 weights and must give the same energies. Pairs that are in the result file are measured again only with --again.
+
+Compiled training steps are measured when asked for, --pairs nequip-compile,allegro-compile: compilation may take longer
+than --limit minutes, after which the pair counts as failed.
 """
 
 import argparse
@@ -18,6 +21,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +109,7 @@ class Worker:
         # mace's e3nn 0.4 reads a pickle of its own when imported; nobody else is allowed to
         settings |= {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"} if script == "mace" else {}
         self.name = f"{script} {model} {mode}"
+        self.limit = 60 * given.limit
         self.process = subprocess.Popen(
             [str(python), str(HERE / "sides" / f"side_{script}.py"), model, mode],
             stdin=subprocess.PIPE,
@@ -114,17 +120,27 @@ class Worker:
         )
 
     def ask(self, **order: Any) -> dict[str, Any]:
-        """Its answer, whatever it or its libraries print besides; RuntimeError with what it says if it fails."""
+        """Its answer, whatever it or its libraries print besides; RuntimeError if it fails or is not back in time."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                answer = json.loads(line)
-                if "failed" in answer:
-                    raise RuntimeError(f"{self.name}: {answer['failed']}")
-                return answer
-        raise RuntimeError(f"{self.name} ended with exit code {self.process.wait()}")
+        late = threading.Timer(self.limit, self.stop)
+        started = time.monotonic()
+        late.start()
+        try:
+            lines = (line for line in self.process.stdout if line.startswith("{"))
+            answer = json.loads(next(lines, "{}"))
+        finally:
+            late.cancel()
+            in_time = time.monotonic() - started < self.limit
+        if "failed" in answer:
+            raise RuntimeError(f"{self.name}: {answer['failed']}")
+        if not answer:
+            why = (
+                f"exit code {self.process.wait()}" if in_time else f"no answer in {self.limit / 60:g} minutes"
+            )
+            raise RuntimeError(f"{self.name} ended: {why}")
+        return answer
 
     def stop(self) -> None:
         self.process.kill()
@@ -209,10 +225,10 @@ def _cell(entry: dict[str, Any]) -> str:
 
 
 def _pair(entry: dict[str, Any], key: str) -> str:
-    return " / ".join(_short(entry[side][key]) for side in ("peer", "equipot"))
+    return " / ".join(short(entry[side][key]) for side in ("peer", "equipot"))
 
 
-def _short(number: float) -> str:
+def short(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
@@ -220,8 +236,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    usual = [name for name, (_, _, mode, _) in PAIRS.items() if mode != "compile"]
     parser.add_argument("--peers", type=Path, default=Path("peers"), help="folder of their environments")
-    parser.add_argument("--pairs", type=lambda t: t.split(","), default=list(PAIRS))
+    parser.add_argument("--pairs", type=lambda t: t.split(","), default=usual)
+    parser.add_argument("--limit", type=float, default=30.0, help="minutes that a worker may take to answer")
     parser.add_argument("--cases", type=lambda t: t.split(","), default=list(CASES))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--blocks", type=int, default=5)

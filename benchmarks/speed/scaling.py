@@ -4,15 +4,18 @@
     python benchmarks/speed/scaling.py --table
 
 Frozen models, float32, neighbor lists made before; hyper-parameters as in peers.py. Each model runs in a process of its
-own. Sizes that would not fit the memory, by the size before, are left out and named.
+own, and one that is in the result file is measured again only with --again. Sizes that would not fit the memory, by the
+size before, are left out and named.
 """
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +68,9 @@ def measured(model: dict[str, Any], atoms: Any, num_elements: int, seconds: floa
     return about | {"added_megabytes": (peak_memory() - before) / 1e6, "megabytes": peak_memory() / 1e6}
 
 
-def course(name: str, seconds: float, most_megabytes: float) -> dict[str, list[dict[str, Any]]]:
+def course(
+    name: str, seconds: float, most_megabytes: float, repeats: Sequence[int]
+) -> dict[str, list[dict[str, Any]]]:
     """All series of one model, in this process."""
     import side_equipot
     from protocol import CUTOFF, structures
@@ -73,11 +78,11 @@ def course(name: str, seconds: float, most_megabytes: float) -> dict[str, list[d
     base = {"name": name, "cutoff": CUTOFF, **side_equipot.MODELS[name]}
     water = structures("water192")[0]
     found: dict[str, list[dict[str, Any]]] = {"atoms": []}
-    for n in REPEATS:
+    for n in repeats:
         last = found["atoms"][-1] if found["atoms"] else None
         if last and 8 * last["megabytes"] > most_megabytes:
             found["atoms"].append({"atoms": 192 * n**3, "left_out": "memory"})
-            break
+            break  # what is larger, too
         found["atoms"].append(measured(base, water.repeat(n), 0, seconds))
     found["neighbors"] = [
         {"cutoff": c, **measured({**base, "cutoff": c}, water, 0, seconds)} for c in CUTOFFS
@@ -102,7 +107,9 @@ def summary(series: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
     """Exponent in atoms; how far from affine in neighbors; the largest change with the number of elements."""
     atoms = [p for p in series["atoms"] if "left_out" not in p]
     x, y = (np.array([p[key] for p in atoms]) for key in ("atoms", "milliseconds"))
-    found = {"exponent_in_atoms": float(np.polyfit(np.log(x), np.log(y), 1)[0])}
+    found = {}
+    if len(x) > 1:
+        found["exponent_in_atoms"] = float(np.polyfit(np.log(x), np.log(y), 1)[0])
     x, y = (np.array([p[key] for p in series["neighbors"]]) for key in ("edges", "milliseconds"))
     line = np.polyval(np.polyfit(x, y, 1), x)
     found["largest_deviation_from_a_line_in_neighbors"] = float(np.abs(y / line - 1).max())
@@ -128,7 +135,7 @@ def table(record: records.Record) -> list[str]:
         )
         off = found["largest_deviation_from_a_line_in_neighbors"]
         lines.append(
-            f"| {key} | {' / '.join(each)} | {found['exponent_in_atoms']:.2f} | {100 * off:.0f} % "
+            f"| {key} | {' / '.join(each)} | {found.get('exponent_in_atoms', math.nan):.2f} | {100 * off:.0f} % "
             f"| x {found['slowest_over_fastest_number_of_elements']:.2f} | {degrees} | {orders} |"
         )
     return lines
@@ -144,6 +151,10 @@ def main() -> int:
     parser.add_argument(
         "--memory", type=float, default=14000.0, help="MB that a point may be expected to take"
     )
+    parser.add_argument(
+        "--repeats", type=lambda t: [int(n) for n in t.split(",")], default=list(REPEATS), help="of the box"
+    )
+    parser.add_argument("--again", action="store_true", help="also what is in the result file")
     parser.add_argument("--result", type=Path, default=RESULT)
     parser.add_argument("--course", help="measure this model in this process and print JSON")
     parser.add_argument("--table", action="store_true", help="print the table of the result file and stop")
@@ -152,20 +163,43 @@ def main() -> int:
         import torch
 
         torch.set_num_threads(given.threads)
-        print(json.dumps(course(given.course, given.seconds, given.memory)))
+        print(json.dumps(course(given.course, given.seconds, given.memory, given.repeats)))
         return 0
     for name in [] if given.table else given.models:
-        options = ["--threads", str(given.threads), "--seconds", str(given.seconds)]
-        command = [sys.executable, __file__, "--course", name, "--memory", str(given.memory), *options]
-        made = {"load_at_start": os.getloadavg()[0], **stamp()}
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        series = json.loads(done.stdout.splitlines()[-1])
+        key = f"{name}, {given.threads} threads"
+        if key in records.load(given.result)["runs"] and not given.again:
+            print(f"{key}: there already.", flush=True)
+            continue
+        entry = run(name, given)
+        if entry is None:
+            print(f"{key}: its process failed.", flush=True)
+            continue
         header = {"what": "Time of energy and forces, frozen, float32, CPU, against what it may depend on"}
-        entry = {"threads": given.threads, "summary": summary(series), "series": series, **made}
-        records.add(given.result, header, f"{name}, {given.threads} threads", entry)
-        print(name, entry["summary"], flush=True)
+        records.add(given.result, header, key, entry)
+        print(key, entry["summary"], flush=True)
     print("\n".join(table(records.load(given.result))))
     return 0
+
+
+def run(name: str, given: argparse.Namespace) -> dict[str, Any] | None:
+    """All series of one model, in a process of its own; None where it fails or is killed."""
+    options = [
+        "--threads",
+        str(given.threads),
+        "--seconds",
+        str(given.seconds),
+        "--memory",
+        str(given.memory),
+    ]
+    options += ["--repeats", ",".join(map(str, given.repeats))]
+    made = {"load_at_start": os.getloadavg()[0], **stamp()}
+    done = subprocess.run(
+        [sys.executable, __file__, "--course", name, *options], stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        return None
+    series = json.loads(done.stdout.splitlines()[-1])
+    return {"threads": given.threads, "summary": summary(series), "series": series, **made}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from equipot.api import (
+        Born,
         Dynamics,
         Model,
         ModelTable,
@@ -13,13 +14,16 @@ if TYPE_CHECKING:
         inspect,
         load,
         md,
+        phonons,
         read,
+        relax,
         spectrum,
         train,
     )
 
 __version__ = "0.1.0"
 __all__ = [
+    "Born",
     "Dynamics",
     "Model",
     "ModelTable",
@@ -28,7 +32,9 @@ __all__ = [
     "inspect",
     "load",
     "md",
+    "phonons",
     "read",
+    "relax",
     "spectrum",
     "train",
 ]

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -31,8 +32,10 @@ from equipot.deploy.model_file import with_proofs
 from equipot.engines.agreement import agreement, chosen
 from equipot.engines.ase import Calculator
 from equipot.engines.dynamics import run_dynamics
-from equipot.engines.relax import relax
+from equipot.engines.relax import Relaxation
+from equipot.engines.relax import relax as relax_structure
 from equipot.engines.settings import Dynamics
+from equipot.engines.trajectories import files
 from equipot.evaluate.metrics import Comparison, evaluate
 from equipot.evaluate.proofs import verify
 from equipot.potential import Potential
@@ -40,6 +43,9 @@ from equipot.spectra.checks import KINDS
 from equipot.spectra.displacements import slopes
 from equipot.spectra.harmonic import Harmonic
 from equipot.spectra.harmonic import harmonic as normal_modes
+from equipot.spectra.phonons.calculation import phonons as phonons_of
+from equipot.spectra.phonons.minimum import to_minimum
+from equipot.spectra.phonons.result import Born, Phonons
 from equipot.spectra.spectrum import spectrum
 from equipot.train.config import SHORT, RunConfig
 from equipot.train.inherit import inherited
@@ -48,6 +54,7 @@ from equipot.train.run import train as train_run
 
 __all__ = [
     "KINDS",
+    "Born",
     "Dynamics",
     "Model",
     "ModelTable",
@@ -57,7 +64,9 @@ __all__ = [
     "inspect",
     "load",
     "md",
+    "phonons",
     "read",
+    "relax",
     "run_config",
     "spectrum",
     "train",
@@ -109,6 +118,10 @@ class Model:
     def names(self) -> tuple[str, ...]:
         """Labels that it can be compared with."""
         return self.potential.config.targets.names()
+
+    def relax(self, start: Atoms | str | Path, **options: Any) -> Relaxation:
+        """The minimum nearest to a structure; options are those of `equipot.relax`."""
+        return relax(self, start, **options)
 
     def verify(
         self,
@@ -278,10 +291,98 @@ def md(
     )
 
 
+def structures(model: Model, path: str | Path) -> list[Atoms]:
+    """Every structure of a file with its constraints, masses, charge and spin; labels stay behind."""
+    options = model.reading(path)
+    places = {name: key for name, key in options["keys"].items() if key is not None}
+    out = []
+    for frame, raw in zip(read(path, **options), open_source(path, places).frames, strict=True):
+        refuse_unknown(frame, model.potential.elements)
+        atoms = replace(frame, labels={}).atoms()
+        atoms.set_constraint(raw.atoms.constraints)
+        if raw.atoms.has("masses"):
+            atoms.new_array("masses", raw.atoms.arrays["masses"])
+        out.append(atoms)
+    return out
+
+
+def relax(
+    model: Model | str | Path,
+    start: Atoms | str | Path,
+    *,
+    fmax: float = 0.01,
+    steps: int = 1000,
+    cell: bool = False,
+    optimizer: str = "bfgs",
+) -> Relaxation:
+    """The minimum nearest to a structure, or to the last one of a file, in float64; its constraints are kept.
+
+    Args:
+        model: energy, forces, stress.
+        start: where to begin.
+        fmax: largest force of an atom, eV/Å.
+        steps: of the optimizer, at most.
+        cell: relax the cell too, at zero pressure.
+        optimizer: bfgs; lbfgs for thousands of atoms; fire where these fail.
+
+    Raises `NotRelaxed`, a ValueError that carries the last structure, when `steps` are not enough.
+    """
+    model = model if isinstance(model, Model) else load(model)
+    atoms = start if isinstance(start, Atoms) else structures(model, start)[-1]
+    return relax_structure(model.potential, atoms, fmax, steps, cell, optimizer)
+
+
+def phonons(
+    model: Model | str | Path,
+    start: Atoms | str | Path,
+    supercell: Sequence[int] = (2, 2, 2),
+    *,
+    relax: bool = True,
+    cell: bool = True,
+    path: str = "auto",
+    mesh: tuple[int, int, int] | None = None,
+    displacement: float = 0.01,
+    born: Born | None = None,
+    observe: Observer = lambda step, total, text: None,
+    say: Say = lambda text: None,
+) -> Phonons:
+    """Phonons of a crystal: bands, density of states, thermal properties; imaginary modes are among its `warnings()`.
+
+    Args:
+        model: energy and forces.
+        start: the crystal, or a file of which the last structure is taken.
+        supercell: how often the cell is repeated along its vectors.
+        relax: go to the minimum first, down to 1e-4 eV/Å, with the symmetry of the crystal kept.
+        cell: there with the cell, at zero pressure; False: atoms only.
+        path: special points of the bands such as GXWK,LG; auto: the customary ones of the lattice.
+        mesh: points along the reciprocal vectors of the primitive cell.
+        displacement: Å.
+        born: charges and dielectric tensor, for the splitting of longitudinal from transverse modes.
+        observe: called after every displacement.
+        say: what becomes of messages.
+    """
+    model = model if isinstance(model, Model) else load(model)
+    atoms = start.copy() if isinstance(start, Atoms) else structures(model, start)[-1]
+    atoms.calc = Calculator(model.double())
+    note = to_minimum(atoms, relax, cell)
+    say(note)
+    return phonons_of(
+        atoms,
+        supercell,
+        path=path,
+        mesh=mesh,
+        displacement=displacement,
+        born=born,
+        progress=lambda done, total: observe(done, total, ""),
+        source=model.path.name,
+        notes=(note,),
+    )
+
+
 def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:
     """Normal modes at the minimum nearest to `start`, with infrared and Raman intensities where the model can."""
     model = model if isinstance(model, Model) else load(model)
-    minimum = relax(model.potential, start)
+    minimum = relax_structure(model.potential, start).atoms
     derivatives = slopes(model.potential, minimum)
     return normal_modes(
         derivatives,
@@ -295,4 +396,4 @@ def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:
 
 def first_structure(run: str | Path) -> Atoms:
     """Where the production of a dynamics run began."""
-    return read(Path(run) / "trajectory-000.extxyz")[0].atoms()
+    return read(files(Path(run))[0])[0].atoms()

@@ -17,7 +17,9 @@ from equipot.deploy.document import Proof
 from equipot.engines.catalog import ENGINES
 from equipot.train.config import RunConfig
 
-COMMANDS = ("inspect", "train", "compare", "evaluate", "verify", "md", "spectrum", "info", "doctor", "demo")
+COMMANDS = (
+    "inspect", "train", "compare", "evaluate", "verify", "md", "spectrum", "relax", "phonons", "info", "doctor", "demo",
+)  # fmt: skip
 
 
 def test_help_lists_every_command(equipot):
@@ -160,6 +162,21 @@ def test_md_goes_on_and_says_when_it_is_finished(equipot, tiny):
     assert "finished" in said.out
     assert "mean temperature" in said.out and "meV/atom/ps" in said.out
     assert len(read(tiny.dynamics / "trajectory-000.extxyz", ":")) == 151
+
+
+def test_info_of_a_run(equipot, tiny):
+    said = equipot(f"info {tiny.dynamics}")
+    assert said.code == 0, said.err
+    assert "finished" in said.out and "151 frames of 1 replica, 0.3 ps" in said.out
+    assert json.loads(equipot(f"info {tiny.dynamics} --json").out)["frames"] == 151
+
+
+def test_a_run_in_hdf5_gives_a_spectrum(equipot, tiny):
+    options = "--time 0.2 --equilibrate 0 --temperature 50 --out h5 trajectory=hdf5"
+    assert equipot(f"md {tiny.model} {tiny.start} {LIMITS} {options}").code == 0
+    assert "101 frames" in equipot("info h5").out
+    said = equipot(f"spectrum h5 --power --model {tiny.model} --out spectra")
+    assert said.code == 0, said.err
 
 
 def test_spectrum_leaves_figures_and_numbers(equipot, tiny, tmp_path):

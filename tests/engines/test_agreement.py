@@ -8,7 +8,7 @@ import pytest
 from engines.test_ase import crystal, periodic_potential
 from engines.tiny import ethanol, potential
 from equipot.engines import agreement as module
-from equipot.engines.agreement import agreement, chosen, missing, moving, reference_kernels, tracer
+from equipot.engines.agreement import agreement, chosen, missing, moving, reference_kernels
 from equipot.engines.catalog import ENGINES, Engine
 from equipot.engines.trace import trace
 
@@ -91,11 +91,6 @@ def test_engines_by_name(monkeypatch):
     assert any("engine openmm: not installed, not proved" in line for line in missing())
     with pytest.raises(ValueError, match=r"pip install 'equipot\[openmm\]'"):
         chosen("openmm")
-
-
-def test_an_engine_of_another_version_is_named():
-    with pytest.raises(ValueError, match="engine gromacs is not a part of this version"):
-        tracer("gromacs")
 
 
 def test_the_reference_is_plain_pytorch(monkeypatch):

@@ -17,6 +17,7 @@ from ase.constraints import FixAtoms
 from engines.test_ase import crystal, periodic_potential
 from engines.tiny import copies, ethanol, potential
 from equipot import units
+from equipot.data.h5md import count
 from equipot.engines.ase import Calculator
 from equipot.engines.drift import nve_drift
 from equipot.engines.dynamics import Dynamics, DynamicsStopped, run_dynamics
@@ -40,8 +41,8 @@ def run(folder, start=None, model=None, **settings):
     return run_dynamics(model, water() if start is None else start, Dynamics(**{**SHORT, **settings}), folder)
 
 
-def contents(folder: Path) -> dict[str, str]:
-    return {p.name: p.read_text() for p in folder.iterdir() if p.suffix in (".extxyz", ".csv")}
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in (".extxyz", ".csv", ".h5")}
 
 
 class Killed(BaseException):
@@ -96,7 +97,11 @@ def test_velocities_are_differences_of_positions(tmp_path):
 BUSSI = {"ensemble": "bussi", "thermostat": "bussi", "replicas": 1}
 
 
-@pytest.mark.parametrize("settings", [{}, {"ensemble": "langevin"}, BUSSI], ids=["nve", "langevin", "bussi"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"ensemble": "langevin"}, BUSSI, {"trajectory": "hdf5"}],
+    ids=["nve", "langevin", "bussi", "hdf5"],
+)
 def test_a_killed_run_continues_to_the_last_bit(tmp_path, settings):
     """Killed inside the first phase, at its end, and twice in the production."""
     whole, killed, said = run(tmp_path / "whole", **settings), tmp_path / "killed", []
@@ -109,27 +114,32 @@ def test_a_killed_run_continues_to_the_last_bit(tmp_path, settings):
     run_dynamics(potential(scale=0.1), water(), chosen, killed, say=said.append)
     assert contents(killed) == contents(whole)
     assert Checkpoint.read(killed) == Checkpoint.read(whole)
-    assert said == [f"{killed}: going on after step 19 of 30."]
+    assert said == [f"{killed}: going on after step 19 of 30, with 5 frames of the trajectory."]
 
 
-def test_kill_9_and_the_same_command_again(tmp_path):
+@pytest.mark.parametrize(
+    ("format", "name"), [("extxyz", "trajectory-001.extxyz"), ("hdf5", "trajectory-00000.h5")]
+)
+def test_kill_9_and_the_same_command_again(tmp_path, format, name):
     code = (
         "import sys; sys.path.insert(0, sys.argv[2]);"
         "from engines.test_dynamics import *;"
-        "run(Path(sys.argv[1]), time=0.1, checkpoint=0.02)"
+        f"run(Path(sys.argv[1]), time=0.1, checkpoint=0.02, trajectory={format!r})"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "killed"), str(Path(__file__).parents[1])]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    trajectory = tmp_path / "killed" / "trajectory-001.extxyz"
-    deadline = time.monotonic() + 60
+    trajectory = tmp_path / "killed" / name
+    deadline = time.monotonic() + 300
     while not (trajectory.exists() and trajectory.stat().st_size > 10_000):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert json.loads((tmp_path / "killed" / "md.json").read_text())["status"] == "running"
-    run(tmp_path / "killed", time=0.1)
-    assert contents(tmp_path / "killed") == contents(run(tmp_path / "whole", time=0.1))
+    if format == "hdf5":
+        assert count(trajectory) > 0
+    run(tmp_path / "killed", time=0.1, trajectory=format)
+    assert contents(tmp_path / "killed") == contents(run(tmp_path / "whole", time=0.1, trajectory=format))
 
 
 def test_a_finished_run_says_so(tmp_path):
@@ -310,3 +320,30 @@ def test_a_crystal_keeps_its_momentum_zero(tmp_path):
 
 def test_drift_of_a_conservative_potential():
     assert abs(nve_drift(potential(scale=0.1), water(), dt=0.5, steps=100)) < 1e-3
+
+
+def test_what_would_not_fit_the_memory_is_refused_before_the_run(tmp_path, monkeypatch):
+    many = copies(water(), 300)
+    monkeypatch.setenv("EQUIPOT_MEMORY", "0.001")
+    said = r"900 atoms with 1,800 neighbors would need [\d.]+ MB for energy and forces, and 1 MB can be taken"
+    with pytest.raises(ValueError, match=said):
+        run(tmp_path / "run", water(), replicas=300)
+    assert not (tmp_path / "run").exists()
+    many.calc = Calculator(potential(), replicas=300)
+    with pytest.raises(ValueError, match=said):
+        many.get_forces()
+    monkeypatch.setenv("EQUIPOT_MEMORY", "inf")  # all the same
+    assert np.isfinite(many.get_forces()).all()
+
+
+def test_a_structure_is_weighed_once(monkeypatch):
+    from equipot.engines import ase as adapter
+
+    weighed = []
+    monkeypatch.setattr(adapter, "refuse_large", lambda atoms, *_: weighed.append(atoms))
+    atoms, larger = water(), copies(water(), 2)
+    larger.calc = atoms.calc = Calculator(potential())
+    for one in (atoms, larger, atoms):
+        one.positions[0, 0] += 0.01
+        one.get_forces()
+    assert weighed == [3, 6]

@@ -6,7 +6,7 @@ import pytest
 from equipot.data.collate import graph
 from equipot.data.frame import Frame
 from equipot.evaluate.drift import RELATIVE, drift
-from equipot.evaluate.metrics import predict
+from equipot.evaluate.predict import predict
 from equipot.potential import Potential, PotentialConfig, TargetsConfig
 from equipot.testing import random_potential
 from equipot.testing.systems import molecule

@@ -16,14 +16,20 @@ PROMISED = {
     "ase_calculator.py": (-30.0, 30.0),
     "compare_architectures.py": (150.0, 700.0),
     "fine_tuning.py": (0.999999, 1.000001),
+    "neb.py": (0.0, 0.1),
     "openmm_ml_mm.py": (-0.5, 0.5),
     "openmm_molecule.py": (-30.0, 30.0),
+    "relax_and_phonons.py": (0.0, 40.0),
     "spectrum_of_a_run.py": (19.0, 23.0),
     "train_and_evaluate.py": (50.0, 500.0),
+    "vibrations.py": (0.0, 2.0),
     "write_an_architecture.py": (0.0, 1e-7),
 }
+TRAIN_THEMSELVES = (
+    "compare_architectures.py", "relax_and_phonons.py", "train_and_evaluate.py", "vibrations.py",
+    "write_an_architecture.py",
+)  # fmt: skip
 NEEDS = {"openmm_molecule.py": "openmm", "openmm_ml_mm.py": "openmmml"}
-TRAIN_THEMSELVES = ("compare_architectures.py", "train_and_evaluate.py", "write_an_architecture.py")
 
 
 def test_every_example_is_run():

@@ -23,7 +23,16 @@ DOCUMENTS = sorted(
 )
 
 
-DISTRIBUTION = {"yaml": "pyyaml"}  # where the name that is imported is another one
+FOR_USERS = (
+    "hdf5",
+    "openmm",
+    "phonons",
+    "torchsim",
+)  # extras that the package imports where they are asked for
+DISTRIBUTION = {
+    "yaml": "pyyaml",
+    "torch_sim": "torch-sim-atomistic",
+}  # where the name that is imported is another one
 
 
 def imported(path: Path) -> set[str]:
@@ -64,7 +73,8 @@ def test_every_dependency_is_pinned_within_its_bounds(requirement):
 )
 def test_every_import_is_a_declared_dependency(path):
     """What comes along by chance, through a dependency of a dependency, is missing elsewhere."""
-    known = {normal(Requirement(line).name) for line in PROJECT["dependencies"]}
+    extras = [line for name in FOR_USERS for line in PROJECT["optional-dependencies"][name]]
+    known = {normal(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
     assert {normal(DISTRIBUTION.get(name, name)) for name in imported(path)} <= known
 
 

@@ -1,15 +1,18 @@
 import json
 from dataclasses import replace
 
-import ase.io
+import ase.units
 import numpy as np
 import pytest
 from ase import Atoms
 from numpy.testing import assert_allclose
 
+import equipot
 from engines.tiny import potential
 from equipot import units
+from equipot.data.h5md import Stretch, encoded
 from equipot.engines.dynamics import Dynamics, run_dynamics
+from equipot.engines.trajectories import files
 from equipot.spectra.spectrum import spectrum
 from equipot.spectra.trajectory import VELOCITY, check_dynamics, read_run
 from spectra import bent
@@ -108,6 +111,35 @@ def test_folders_that_are_no_runs(tmp_path, run):
         read_run(run)
 
 
+def test_either_format_is_the_same_trajectory(run, tmp_path):
+    """Frames of extended XYZ written as HDF5, in two files, with a gap in the middle."""
+    text = read_run(run)
+    stretch = Stretch(
+        atoms=tuple(Atoms(text.numbers, masses=text.masses) for _ in text.segments),
+        step=np.array([k for k in range(0, 600, 2) if not 200 <= k < 220]),
+        time=np.arange(290.0),
+        positions=np.stack([np.delete(s.positions, slice(100, 110), 0) for s in text.segments], axis=1),
+        velocities=np.stack([np.delete(s.velocities, slice(100, 110), 0) for s in text.segments], axis=1),
+        observables={
+            "dipole": np.stack([np.delete(s.dipole, slice(100, 110), 0) for s in text.segments], axis=1)
+        },
+    )
+    for path in run.glob("*.extxyz"):
+        path.unlink()
+    (run / "trajectory-00000.h5").write_bytes(encoded(stretch.first(40)))
+    (run / "trajectory-00001.h5").write_bytes(encoded(stretch))
+    with pytest.raises(ValueError, match=r"trajectory-\*\.h5, frame 40: step 0 follows 78"):
+        read_run(run)
+    (run / "trajectory-00001.h5").unlink()
+    (run / "trajectory-00000.h5").write_bytes(encoded(stretch))
+    binary = read_run(run)
+    assert [len(s) for s in binary.segments] == [100, 190, 100, 190]
+    assert "2 replicas hold 4 segments" in binary.notes[0]
+    assert_allclose(binary.segments[2].dipole, text.segments[1].dipole[:100], atol=1e-8)
+    assert_allclose(binary.segments[3].velocities, text.segments[1].velocities[110:], atol=1e-8)
+    assert binary.segments[0].polarizability is None
+
+
 @pytest.mark.parametrize(
     "phase, atoms, accepted",
     [
@@ -145,10 +177,13 @@ def test_energy_drift_is_noted(short):
     assert any("energy drifts" in n for n in notes)
 
 
-def test_run_of_the_engine_is_read(tmp_path):
+@pytest.mark.parametrize("trajectory", ["extxyz", "hdf5"])
+def test_run_of_the_engine_is_read(tmp_path, trajectory):
     """What `run_dynamics` writes is what `spectrum` reads: names, units, phases, conservation."""
     start = Atoms("OHH", positions=[[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]])
-    settings = Dynamics(temperature=30, time=0.075, equilibration=0.002, stride=2, replicas=2)
+    settings = Dynamics(
+        temperature=30, time=0.075, equilibration=0.002, stride=2, replicas=2, trajectory=trajectory
+    )
     run_dynamics(potential(scale=0.1), start, settings, tmp_path / "md")
     read = read_run(tmp_path / "md")
     assert len(read.segments) == 2 and read.stride == 1.0
@@ -156,6 +191,8 @@ def test_run_of_the_engine_is_read(tmp_path):
     assert set(found.kinds) == {"ir", "raman", "power"}
     assert not any("not finished" in note or "drifts" in note for note in found.notes)
     assert found.header.model is not None
-    last = ase.io.read(tmp_path / "md" / "trajectory-000.extxyz", index=-1)
+    last = list(equipot.read(files(tmp_path / "md")[0]))[len(read.segments[0]) - 1]
+    atoms = last.atoms()
+    atoms.set_velocities(last.vectors["velocities"] / ase.units.fs)
     kinetic = 0.5 * np.sum(read.masses[:, None] * read.segments[0].velocities[-1] ** 2)
-    assert kinetic / units.acceleration == pytest.approx(last.get_kinetic_energy(), rel=1e-6)
+    assert kinetic / units.acceleration == pytest.approx(atoms.get_kinetic_energy(), rel=1e-6)

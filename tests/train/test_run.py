@@ -106,7 +106,8 @@ def test_a_truncated_checkpoint_is_passed_over(settings, tmp_path):
     assert_equal(weights(whole), weights(again))
 
 
-def test_two_processes_equal_one(settings, tmp_path):
+@pytest.mark.parametrize("memory", ["inf", "0.0003"])  # GB of a process: a step in one part, or in several
+def test_two_processes_equal_one(settings, tmp_path, memory):
     # not SOAP: where there was no gradient yet, rounding errors choose its axes
     settings["train"] |= {"epochs": 3, "optimizer": "adamw"}
     alone = api.train(settings, tmp_path / "one")
@@ -126,7 +127,11 @@ def test_two_processes_equal_one(settings, tmp_path):
         *("train", str(config), "--out", str(tmp_path / "two"), "--quiet"),
     ]
     done = subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "EQUIPOT_MEMORY": memory},
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     potential, _ = load(tmp_path / "two" / "model.equipot")

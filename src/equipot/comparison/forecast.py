@@ -54,7 +54,9 @@ def _estimate(prepared: Prepared, job: Job, runs: int) -> Estimate:
         potential, graphs = begun.potential, begun.graphs["train"]
         train, valid = ((graphs * math.ceil(n / len(graphs)))[:n] for n in (size, len(prepared.splits.valid)))
         plan = settle(potential, train, valid, begun.names, config, process)
-        trainer = trial(potential, train, begun.names, config.train, process.device, plan.batch)
+        trainer = trial(
+            potential, train, begun.names, config.train, process.device, plan.batch, room=plan.room
+        )
         return Estimate(
             label=job.label,
             runs=runs,

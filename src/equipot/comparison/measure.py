@@ -18,7 +18,9 @@ from equipot.data.frame import Frame
 from equipot.evaluate.cost import peak_bytes
 from equipot.potential import Potential, frozen
 from equipot.train.config import TrainConfig
+from equipot.train.distributed import Process
 from equipot.train.loop import Trainer
+from equipot.train.memory import training_room
 from equipot.train.trial import trial
 
 SECONDS = 1.5  # of measuring, for each model and quantity
@@ -48,7 +50,8 @@ class Step:
         own = contender.potential
         graphs = [graph(f, own.cutoff) for f in train[: contender.batch]]
         names = own.config.targets.names()
-        return cls(trial(own, graphs, names, contender.train, device, len(graphs)))
+        room = training_room(own, graphs, names, contender.train, Process(device=device))
+        return cls(trial(own, graphs, names, contender.train, device, len(graphs), room=room))
 
     def __call__(self) -> object:
         """Take it."""

@@ -23,6 +23,8 @@ from ase import Atoms
 from ase.io.extxyz import read_xyz
 from ase.io.formats import UnknownFileTypeError, filetype
 
+from equipot.data.h5md import read_h5md
+
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _EXECUTABLE = {".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib", ".py", ".dill"}
 _SERVERS = {"postgresql", "mysql"}
@@ -71,6 +73,8 @@ def open_source(path: str | Path, keys: Mapping[str, str]) -> Source:
         source = _open_database(path)
     elif suffix in (".xyz", ".extxyz"):
         source = _open_extxyz(path)
+    elif suffix in (".h5", ".hdf5", ".h5md"):
+        source = _open_h5md(path)
     else:
         source = _open_with_ase(path)
     if not source.frames:
@@ -242,6 +246,14 @@ def _open_with_ase(path: Path) -> Source:
     except Exception as error:  # ASE lets through whatever its parsers meet
         raise ValueError(f"{path}: not readable as {kind}: {type(error).__name__}: {error}") from None
     return Source(path=str(path), kind=kind, frames=tuple(_raw(atoms) for atoms in cast(list[Atoms], read)))
+
+
+def _open_h5md(path: Path) -> Source:
+    frames = tuple(
+        RawFrame(atoms=atoms, system={**atoms.info, **found}, atom={})
+        for atoms, found in read_h5md(path).frames()
+    )
+    return Source(path=str(path), kind="h5md", frames=frames)
 
 
 def _open_npz(path: Path, keys: Mapping[str, str]) -> Source:

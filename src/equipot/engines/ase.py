@@ -1,6 +1,7 @@
 """A potential as a calculator of ASE, for one structure or for many independent copies at once."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.outputs import Properties as Outputs
 from ase.outputs import all_outputs
 
+from equipot.batch import AtomicBatch
 from equipot.config import nearest
 from equipot.data.atomic_vectors import vectors_of
 from equipot.engines.neighborhood import Neighborhood, state
+from equipot.evaluate.cost import bytes_of
+from equipot.evaluate.memory import refuse_large
 from equipot.potential import Potential, frozen
 from equipot.properties import Properties
 
@@ -70,6 +74,7 @@ class Calculator(ase_calculator.Calculator):
         self.device = next(potential.parameters()).device if device is None else torch.device(device)
         self.potential.to(self.device)
         self.replicas = replicas
+        self._fits = 0  # atoms of the largest structure that was looked at
         declared = potential.config.targets.tensors
         self._per_atom = (
             "energies",
@@ -84,6 +89,17 @@ class Calculator(ase_calculator.Calculator):
         self._neighborhood = Neighborhood(
             potential.elements, potential.cutoff, skin, replicas, potential.inputs, potential.conditions_read
         )
+
+    def refuse_large(self, atoms: Atoms) -> None:
+        """ValueError when the memory would not suffice for these atoms. Otherwise their first calculation asks."""
+        self._refuse_large(self._neighborhood.batch(atoms))
+
+    def _refuse_large(self, batch: AtomicBatch) -> None:
+        atoms, edges = batch.num_atoms, len(batch.senders)
+        if atoms > self._fits and "energy" in self.implemented_properties:
+            needed = partial(bytes_of, self.potential, atoms, max(edges / atoms, 1.0))
+            refuse_large(atoms, edges, needed, self.device)
+            self._fits = atoms
 
     @property
     def also(self) -> Collection[str]:
@@ -119,7 +135,9 @@ class Calculator(ase_calculator.Calculator):
                     f"{name} need{'s' * (name == 'stress')} a cell that is periodic in three directions; found pbc ="
                     f" {atoms.pbc.tolist()}."
                 )
-        batch = self._neighborhood.batch(atoms).to(self.device)
+        batch = self._neighborhood.batch(atoms)
+        self._refuse_large(batch)
+        batch = batch.to(self.device)
         targets = {"energy" if name in _ENERGY else name for name in wanted}
         with torch.no_grad():
             found = self.potential(

@@ -30,6 +30,7 @@ class AseMover:
         self.settings, self.atoms, self.guard = settings, atoms, guard
         self.shape = (settings.replicas, len(atoms) // settings.replicas, 3)
         self.calculator = atoms.calc = Calculator(potential, replicas=settings.replicas)
+        self.calculator.refuse_large(atoms)
         self.rng = np.random.default_rng([settings.seed, 1])  # the velocities are drawn from the seed alone
 
     def begin(

@@ -30,6 +30,7 @@ from equipot.engines.mover import Broken, Mover, Place
 from equipot.engines.recording import Checkpoint, Recorder
 from equipot.engines.replicas import replicated
 from equipot.engines.settings import Dynamics
+from equipot.engines.trajectories import files
 from equipot.potential import Potential
 
 __all__ = ["Dynamics", "DynamicsStopped", "run_dynamics"]
@@ -55,7 +56,8 @@ def run_dynamics(
         progress: called with the steps done and all steps.
         say: called with a line when the run was continued or had been finished before.
 
-    Raises ValueError when the folder holds a run of other settings, and DynamicsStopped when it blows up.
+    Raises ValueError when the folder holds a run of other settings or the memory would not suffice, and DynamicsStopped
+    when it blows up.
     """
     ENGINES[settings.engine].require()
     ENGINES[settings.engine].check(settings)
@@ -71,7 +73,9 @@ def run_dynamics(
         progress(run.total, run.total)
         return run.folder
     if run.restore():
-        say(f"{folder}: going on after step {run.done} of {run.total}.")
+        say(
+            f"{folder}: going on after step {run.done} of {run.total}, with {run.frames} frames of the trajectory."
+        )
     run.go(progress)
     return run.folder
 
@@ -122,6 +126,11 @@ class _Run:
         """Steps behind us."""
         return sum(phase.steps for phase in self.phases[: self.phase]) + self.step
 
+    @property
+    def frames(self) -> int:
+        """Frames of each replica up to this step."""
+        return self.step // self.settings.stride + 1 if self._last else 0
+
     def claim(self) -> str:
         """Take the folder: "new", "running", "stopped" or "finished"; refuse one that holds something else."""
         path = self.folder / "md.json"
@@ -151,7 +160,8 @@ class _Run:
         """All that is left of the run."""
         size = self.shape[1]
         copies = [self.atoms[k * size : (k + 1) * size] for k in range(self.shape[0])]
-        recorder = Recorder(self.folder, copies, None if self.saved is None else self.saved.sizes)
+        sizes = None if self.saved is None else self.saved.sizes
+        recorder = Recorder(self.folder, copies, sizes, self.settings.trajectory)
         try:
             if self.saved is None:
                 self._begin(recorder, self._start())
@@ -277,7 +287,7 @@ def _at(atoms: Atoms, place: Place) -> Atoms:
 
 def _refuse_foreign(folder: Path) -> None:
     """Files of the names that a run writes, and no md.json that says whose they are."""
-    there = [p.name for p in (*folder.glob("trajectory-*.extxyz"), folder / "thermo.csv") if p.exists()]
+    there = [p.name for p in (*files(folder), folder / "thermo.csv") if p.exists()]
     if there:
         raise ValueError(
             f"{folder} has no md.json but holds {', '.join(sorted(there)[:3])}, which a run would overwrite."

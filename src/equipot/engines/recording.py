@@ -1,23 +1,23 @@
 """What a run writes while it goes on, in files that a restart can cut back to a known step.
 
 thermo.csv                 averages over the replicas, in every phase
-trajectory-000.extxyz ...  one file per replica, of the production
+trajectory-...             frames of the production, in one of two formats: see `trajectories`
 restart.json               positions, momenta, random numbers, and how long the files were at that step
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io.extxyz import write_xyz
 
 from equipot.deploy.atomic import write_atomically
+from equipot.engines.settings import TrajectoryFormat
+from equipot.engines.trajectories import Snapshot, Text, writer
 
 THERMO = (
     "phase",
@@ -40,7 +40,7 @@ class Checkpoint:
     positions: list[list[list[float]]]  # replicas, atoms, 3
     momenta: list[list[list[float]]]
     memory: dict[str, Any]  # what the engine remembers beside them
-    sizes: dict[str, int]  # bytes
+    sizes: dict[str, int]  # bytes of text files, frames of an HDF5 trajectory
 
     def write(self, folder: Path) -> None:
         """As restart.json, whole or not at all."""
@@ -62,19 +62,30 @@ class Checkpoint:
 
 
 class Recorder:
-    """Open files of a run, cut back to where the checkpoint says."""
+    """Open files of a run, cut back to where the checkpoint says. What every engine writes to.
 
-    def __init__(self, folder: Path, copies: Sequence[Atoms], sizes: Mapping[str, int] | None) -> None:
-        self.copies = [atoms.copy() for atoms in copies]
-        names = ["thermo.csv", *(f"trajectory-{k:03d}.extxyz" for k in range(len(copies)))]
-        self._files = {name: _open(folder / name, (sizes or {}).get(name, 0)) for name in names}
-        self._thermo, *self._trajectories = self._files.values()
+    Args:
+        folder: of the run.
+        copies: the replicas: atoms, masses, cell, charge and spin.
+        sizes: those of the checkpoint to go on from; None: a new run.
+        trajectory: format of the frames.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        copies: Sequence[Atoms],
+        sizes: Mapping[str, int] | None,
+        trajectory: TrajectoryFormat = "extxyz",
+    ) -> None:
+        self._writer = writer(trajectory, folder, copies, sizes)
+        self._thermo = Text(folder / "thermo.csv", (sizes or {}).get("thermo.csv", 0))
         if sizes is None:
-            self._thermo.write(",".join(THERMO) + "\n")
+            self._thermo.file.write(",".join(THERMO) + "\n")
 
     def thermo(self, values: Sequence[Any]) -> None:
         """A line of thermo.csv; None is left empty."""
-        self._thermo.write(",".join("" if v is None else str(v) for v in values) + "\n")
+        self._thermo.file.write(",".join("" if v is None else str(v) for v in values) + "\n")
 
     def frames(
         self,
@@ -84,29 +95,25 @@ class Recorder:
         rows: Mapping[str, np.ndarray],
         cell: np.ndarray | None = None,
     ) -> None:
-        """One frame of every replica: `info` is common to all, `rows` holds a row per replica.
+        """One frame of every replica.
 
-        A cell that changes is one for all, or one per replica.
+        Args:
+            positions: Å, [replicas, atoms, 3], never wrapped into the cell.
+            momenta: of ASE, amu Å / (Å √(amu/eV)), [replicas, atoms, 3].
+            info: numbers common to all replicas, among them "time" (fs) and "step" of the production.
+            rows: what was recorded (energy, dipole ...), one row per replica.
+            cell: Å, rows, where the ensemble changes it; then in every frame; extxyz also takes one per replica.
         """
-        for k, (atoms, file) in enumerate(zip(self.copies, self._trajectories, strict=True)):
-            if cell is not None:
-                atoms.set_cell(cell if cell.ndim == 2 else cell[k])
-            atoms.positions[:] = positions[k]
-            atoms.set_momenta(momenta[k])
-            atoms.info.update(info, **{name: _plain(row[k]) for name, row in rows.items()})
-            write_xyz(file, [atoms], write_results=False)
+        self._writer.add(Snapshot(positions=positions, momenta=momenta, info=info, rows=rows, cell=cell))
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of every file, all of them on the disk."""
-        for file in self._files.values():
-            file.flush()
-            os.fsync(file.fileno())
-        return {name: os.fstat(file.fileno()).st_size for name, file in self._files.items()}
+        """How much there is, all of it on the disk: bytes of text files, frames of an HDF5 trajectory."""
+        return {"thermo.csv": self._thermo.flush(), **self._writer.flush()}
 
     def close(self) -> None:
         """Close all files."""
-        for file in self._files.values():
-            file.close()
+        self._thermo.file.close()
+        self._writer.close()
 
 
 def digest(*parts: np.ndarray | str) -> str:
@@ -120,14 +127,3 @@ def digest(*parts: np.ndarray | str) -> str:
             part = part.encode()
         total.update(part)
     return total.hexdigest()
-
-
-def _open(path: Path, size: int) -> TextIO:
-    """For appending after the first `size` bytes."""
-    path.touch()
-    os.truncate(path, size)
-    return path.open("a", encoding="utf-8", newline="\n")
-
-
-def _plain(value: np.ndarray | np.floating) -> float | np.ndarray:
-    return float(value) if value.ndim == 0 else value.reshape(-1)

@@ -6,6 +6,7 @@ import numpy as np
 from ase import Atoms
 
 from equipot.batch import ATOMIC_VECTORS, CONDITION_WORDS
+from equipot.data.h5md import hdf5
 from equipot.engines.neighborhood import state
 from equipot.engines.settings import Dynamics
 
@@ -14,6 +15,8 @@ LONGEST_STEP = 2.0  # fs, with hydrogen in the system
 
 def replicated(start: Atoms | Sequence[Atoms], settings: Dynamics) -> Atoms:
     """All replicas one after another; refuse what would not be the run that was meant."""
+    if settings.trajectory == "hdf5":
+        hdf5()  # refuses where the package is missing
     starts = [start] if isinstance(start, Atoms) else list(start)
     if not starts or len(starts) > settings.replicas:
         raise ValueError(

@@ -10,6 +10,7 @@ from equipot.config import Config
 EngineName = Literal["ase", "openmm", "torchsim", "lammps", "ipi"]
 Thermostat = Literal["langevin", "bussi"]
 Method = Literal["pimd", "rpmd", "trpmd"]
+TrajectoryFormat = Literal["extxyz", "hdf5"]
 PhaseName = Literal["nvt", "nve", "npt"]
 
 
@@ -33,6 +34,7 @@ class Dynamics(Config):
     beads: PositiveInt = 1  # of a ring polymer; more than one: quantum nuclei with i-PI
     method: Method = "trpmd"  # of ring polymers
     seed: NonNegativeInt = 1
+    trajectory: TrajectoryFormat = "extxyz"  # hdf5: H5MD, needs equipot[hdf5]; smaller, and faster to read
     checkpoint: NonNegativeFloat = 30.0  # s between two restart files
     max_temperature: PositiveFloat | None = None  # K, of one replica; None: the greater of 5 T and T + 1000 K
     max_force: PositiveFloat = 50.0  # eV/Å, on one atom

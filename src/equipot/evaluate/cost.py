@@ -4,8 +4,9 @@ import gc
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -45,28 +46,48 @@ def forecast(potential: Potential, atoms: int, neighbors: float | None = None) -
     neighbors = potential.statistics.mean_neighbors if neighbors is None else neighbors
     if not neighbors > 0:
         raise ValueError(f"neighbors={neighbors:g}: expected more than none.")
-    ready, points = frozen(potential), []
+    ready = frozen(potential)
     device = next(ready.parameters()).device
-    weights = sum(t.numel() * t.element_size() for t in (*ready.parameters(), *ready.buffers()))
-    volume = 4 / 3 * math.pi * potential.cutoff**3 / neighbors
-    for side in SIDES:
-        frame = liquid(potential.elements, side, volume, **usual_state(potential))
-        batch = batch_of([frame], potential.elements, potential.cutoff).to(device)
-        held = sum(t.numel() * t.element_size() for t in vars(batch).values() if isinstance(t, torch.Tensor))
-
-        def call(batch=batch) -> object:
-            return ready(batch, forces=True, targets=("energy",))
-
+    points = []
+    for number, held, call in _samples(ready, neighbors):
         call()
-        total = float(weights + held + peak_bytes(call, device))
-        points.append((frame.num_atoms, _seconds(call, device), total))
+        points.append((number, _seconds(call, device), held + peak_bytes(call, device)))
     (n0, t0, b0), (n1, t1, b1) = points
+    seconds, taken = _line(atoms, (n0, t0), (n1, t1)), _line(atoms, (n0, b0), (n1, b1))
+    return Forecast(atoms, neighbors, seconds, taken, tuple(points))
 
-    def line(y0: float, y1: float) -> float:
-        slope = max(y1 - y0, 0.0) / (n1 - n0)
-        return max(y1 + slope * (atoms - n1), min(y0, y1) * min(1.0, atoms / n0))
 
-    return Forecast(atoms, neighbors, line(t0, t1), line(b0, b1), tuple(points))
+def bytes_of(ready: Potential, atoms: int, neighbors: float) -> float:
+    """The memory in the forecast, of a frozen potential that has an energy, without taking the time."""
+    device = next(ready.parameters()).device
+    points = []
+    for number, held, call in _samples(ready, neighbors):
+        call()
+        points.append((number, held + peak_bytes(call, device)))
+    return _line(atoms, *points)
+
+
+def volume_per_atom(cutoff: float, neighbors: float) -> float:
+    """Å³ of an atom in a liquid where atoms have so many neighbors."""
+    return 4 / 3 * math.pi * cutoff**3 / neighbors
+
+
+def _samples(ready: Potential, neighbors: float) -> Iterator[tuple[int, float, Callable[[], object]]]:
+    """Atoms of a periodic system, bytes of it and of the weights, and its evaluation; for each of the two sizes."""
+    weights = sum(t.numel() * t.element_size() for t in (*ready.parameters(), *ready.buffers()))
+    volume = volume_per_atom(ready.cutoff, neighbors)
+    for side in SIDES:
+        frame = liquid(ready.elements, side, volume, **usual_state(ready))
+        batch = batch_of([frame], ready.elements, ready.cutoff).to(next(ready.parameters()).device)
+        held = sum(t.numel() * t.element_size() for t in vars(batch).values() if isinstance(t, torch.Tensor))
+        yield frame.num_atoms, float(weights + held), partial(ready, batch, forces=True, targets=("energy",))
+
+
+def _line(atoms: int, small: tuple[int, float], large: tuple[int, float]) -> float:
+    """Through two measured sizes; below them in proportion, at most."""
+    (n0, y0), (n1, y1) = small, large
+    slope = max(y1 - y0, 0.0) / (n1 - n0)
+    return max(y1 + slope * (atoms - n1), min(y0, y1) * min(1.0, atoms / n0))
 
 
 def _seconds(call: Callable[[], object], device: torch.device) -> float:

@@ -9,8 +9,10 @@ from ase.data import chemical_symbols
 
 from equipot.batch import AtomicBatch
 from equipot.data.collate import Graph, collate, collate_labels
+from equipot.evaluate.batches import EDGES_PER_BATCH, batches
+from equipot.evaluate.predict import predict_batch, with_absent
 from equipot.potential import Potential
-from equipot.properties import Properties, from_items
+from equipot.properties import Properties
 from equipot.units import INTERNAL
 
 PER_ATOM = ("forces", "charges")
@@ -69,22 +71,23 @@ def evaluate(
     graphs: Sequence[Graph],
     names: Sequence[str],
     *,
-    atoms_per_batch: int = 512,
+    edges_per_batch: float = EDGES_PER_BATCH,
     observe: Observer | None = None,
 ) -> dict[str, Comparison]:
     """Compare a potential with the labels of some structures; a target without any label is left out.
 
-    `observe` sees every batch with its labels and what was predicted, on the device of the potential.
+    `observe` sees every batch with its labels and what was predicted, on the device of the potential. ValueError before
+    the first batch when a structure does not fit the memory.
     """
     rows: dict[str, list[tuple[np.ndarray, ...]]] = {n: [] for n in names}
     start = 0
-    for chunk in _chunks(graphs, atoms_per_batch):
-        batch = collate(chunk, potential.elements).to(_device(potential))
+    for chunk in batches(potential, graphs, names, edges_per_batch):
+        batch = collate(chunk, potential.elements).to(next(potential.parameters()).device)
         labels = collate_labels(chunk, names)
-        found = _evaluated(potential, batch, names)
+        found = predict_batch(potential, batch, names)
         if observe is not None:
             observe(batch, labels.to(batch.positions.device), found)
-        predicted = _with_absent(found, batch, names).to("cpu")
+        predicted = with_absent(found, batch, names).to("cpu")
         system, count = batch.system.cpu().numpy(), batch.atoms_per_system().cpu().numpy()
         numbers = np.array(potential.elements)[batch.species.cpu().numpy()]
         for name, label in labels.items():
@@ -98,25 +101,6 @@ def evaluate(
             rows[name].append((*flat, frame[known] + start, count[frame][known], element[known]))
         start += len(chunk)
     return {n: _joined(r, n, potential) for n, r in rows.items() if sum(len(x[0]) for x in r)}
-
-
-def predict(potential: Potential, graphs: Sequence[Graph], names: Sequence[str]) -> Properties:
-    """Evaluate targets and derivatives by name for some structures, without a graph."""
-    batch = collate(graphs, potential.elements).to(_device(potential))
-    return _with_absent(_evaluated(potential, batch, names), batch, names)
-
-
-def _evaluated(potential: Potential, batch: AtomicBatch, names: Sequence[str]) -> Properties:
-    stress = "stress" in names and bool(batch.pbc.all(-1).any())
-    with torch.no_grad():
-        return potential(batch, forces="forces" in names, stress=stress, targets=names)
-
-
-def _with_absent(found: Properties, batch: AtomicBatch, names: Sequence[str]) -> Properties:
-    """With a stress of NaN where no system of the batch is periodic."""
-    if "stress" not in names or found.get("stress") is not None:
-        return found
-    return from_items({**dict(found.items()), "stress": torch.full_like(batch.cell, torch.nan)})
 
 
 def table(evaluation: Evaluation) -> dict[str, dict[str, float | int | str]]:
@@ -143,20 +127,3 @@ def _joined(rows: list[tuple[np.ndarray, ...]], name: str, potential: Potential)
     return Comparison(
         label, predicted, frame, atoms, None if _is_system_target(name, potential) else element, unit
     )
-
-
-def _chunks(graphs: Sequence[Graph], atoms_per_batch: int) -> list[list[Graph]]:
-    chunks: list[list[Graph]] = [[]]
-    filled = 0
-    for graph in graphs:
-        size = len(graph.frame.numbers)
-        if chunks[-1] and filled + size > atoms_per_batch:
-            chunks.append([])
-            filled = 0
-        chunks[-1].append(graph)
-        filled += size
-    return [c for c in chunks if c]
-
-
-def _device(potential: Potential) -> torch.device:
-    return next(potential.parameters()).device

@@ -1,7 +1,7 @@
 """Trajectories: the folder that a molecular dynamics run leaves, as time series.
 
-RUN/md.json                 how it was made
-RUN/trajectory-000.extxyz   one file per replica, production only, every `stride` steps
+RUN/md.json          how it was made
+RUN/trajectory-...   production only, every `stride` steps: extended XYZ, one file a replica, or HDF5 of all replicas
 """
 
 import json
@@ -16,10 +16,11 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float, Int
 
-from equipot import units
+from equipot.data.h5md import VELOCITY, joined, read_h5md
+from equipot.engines.trajectories import files
 
-#: Å/fs of 1 ASE unit of velocity, Å √(eV/amu)
-VELOCITY = units.acceleration**0.5
+#: what a segment may have beside positions and velocities
+RECORDED = ("energy", "dipole", "polarizability")
 
 _LANGEVIN = 10_000.0  # fs; a shorter damping time would broaden every line
 _RESCALING = 1_000.0  # fs
@@ -73,26 +74,24 @@ def read_run(folder: str | Path) -> Trajectory:
     """
     folder = Path(folder)
     document = _document(folder / "md.json")
-    files = sorted(folder.glob("trajectory-*.extxyz"))
-    if not files:
-        raise ValueError(f"{folder}: no trajectory-*.extxyz. Run the dynamics first: equipot md.")
     masses = np.array(document["masses"], dtype=float)
     check_dynamics(document, len(masses), str(folder / "md.json"))
     every = int(document["stride"])
-    segments, first = [], None
-    for path in files:
-        frames, atoms = _read(path, masses)
-        if first is None:
-            first = atoms
-        elif not np.array_equal(first.numbers, atoms.numbers):
-            raise ValueError(f"{path}: the atoms differ from those of {files[0].name}.")
+    replicas = list(_replicas(folder, masses))
+    if not replicas:
+        raise ValueError(f"{folder}: no trajectory-*.extxyz or .h5. Run the dynamics first: equipot md.")
+    (origin, _, first), segments = replicas[0], []
+    for path, frames, atoms in replicas:
+        if not np.array_equal(first.numbers, atoms.numbers):
+            raise ValueError(f"{path}: the atoms differ from those of {origin.name}.")
         segments += _segments(frames, every, path)
-    assert first is not None
     notes = []
     if document.get("status", "finished") != "finished":
         notes.append(f"the run is not finished (status {document['status']}): this is what there is of it")
-    if len(segments) > len(files):
-        notes.append(f"{len(files)} files hold {len(segments)} segments: steps are missing between them")
+    if len(segments) > len(replicas):
+        notes.append(
+            f"{len(replicas)} replicas hold {len(segments)} segments: steps are missing between them"
+        )
     return Trajectory(
         segments=tuple(segments),
         numbers=first.numbers.astype(np.int64),
@@ -155,21 +154,41 @@ def _document(path: Path) -> dict[str, Any]:
     return document
 
 
+def _replicas(folder: Path, masses: np.ndarray) -> Iterator[tuple[Path, _Frames, Atoms]]:
+    """The frames of every replica, and the file to name in a complaint about them."""
+    paths = files(folder)
+    for path in (p for p in paths if p.suffix == ".extxyz"):
+        yield path, *_read(path, masses)
+    parts = [p for p in paths if p.suffix == ".h5"]
+    if parts:
+        stretch = joined([read_h5md(path) for path in parts])
+        for replica, atoms in enumerate(stretch.atoms):
+            where = parts[0] if len(parts) == 1 else folder / "trajectory-*.h5"
+            _refuse_other_size(atoms, masses, f"{where}, replica {replica}")
+            columns = {"positions": stretch.positions, "velocities": stretch.velocities}
+            columns |= {name: stretch.observables.get(name) for name in RECORDED}
+            series = {n: _stack(list(v[:, replica]), n, where) for n, v in columns.items() if v is not None}
+            yield where, _Frames({n: v for n, v in series.items() if v is not None}, stretch.step), atoms
+
+
+def _refuse_other_size(atoms: Atoms, masses: np.ndarray, where: str) -> None:
+    if len(atoms) != len(masses):
+        raise ValueError(f"{where}: {len(atoms)} atoms, but md.json has {len(masses)} masses.")
+
+
 def _read(path: Path, masses: np.ndarray) -> tuple[_Frames, Atoms]:
-    names = ("energy", "dipole", "polarizability")
-    columns: dict[str, list[Any]] = {name: [] for name in ("positions", "velocities", *names)}
+    columns: dict[str, list[Any]] = {name: [] for name in ("positions", "velocities", *RECORDED)}
     steps: list[Any] = []
     first: Atoms | None = None
     for index, atoms in enumerate(_frames(path)):
         first = first or atoms
         where = f"{path}, frame {index}"
-        if len(atoms) != len(masses):
-            raise ValueError(f"{where}: {len(atoms)} atoms, but md.json has {len(masses)} masses.")
+        _refuse_other_size(atoms, masses, where)
         if "momenta" not in atoms.arrays:
             raise ValueError(f"{where}: no momenta. Write them: a power spectrum and the checks need them.")
         columns["positions"].append(atoms.positions)
         columns["velocities"].append(atoms.arrays["momenta"] / masses[:, None] * VELOCITY)
-        for name in names:
+        for name in RECORDED:
             columns[name].append(_labelled(atoms, name))
         steps.append(atoms.info.get("step"))
     if first is None:

@@ -7,7 +7,7 @@ import torch
 
 from equipot.batch import Condition
 from equipot.data import references
-from equipot.data.collate import Graph, collate, graph, refuse_incomplete, refuse_unknown
+from equipot.data.collate import Graph, graph, refuse_incomplete, refuse_unknown
 from equipot.data.conditions import refuse_unseen
 from equipot.data.statistics import measure
 from equipot.potential import Potential, PotentialConfig, TargetsConfig
@@ -73,7 +73,7 @@ def build(
         PotentialConfig(model=config.model, targets=config.targets, terms=config.terms), statistics
     )
     potential.to(dtype=getattr(torch, config.train.precision), device=device)
-    soften(potential, collate(train[:8], potential.elements).to(device))
+    soften(potential, train)
     return potential
 
 

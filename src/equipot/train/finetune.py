@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from equipot.data.collate import Graph, collate, graph
+from equipot.data.collate import Graph, graph
 from equipot.data.frame import Frame
 from equipot.data.references import isolated_energies
 from equipot.deploy.model_file import describe
@@ -69,7 +69,7 @@ def tune(
     references = _references(potential, parent, config, splits, graphs["train"], process)
     potential.to(dtype=getattr(torch, config.train.precision))
     if "energy" not in parent.potential.heads:
-        soften(potential, collate(graphs["train"][:8], potential.elements).to(process.device))
+        soften(potential, graphs["train"])
     replayed = [_moved(frame, references) for frame in old.replayed]
     again = [n for n in final.targets.names() if any(n in f.labels for f in replayed)]
     names = learnable(potential, dict.fromkeys([*asked, *again]))

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -87,7 +88,7 @@ class Trainer:
                 parts = self.take(next(batches))
                 self.step += 1
                 self.seconds = already + time.monotonic() - started
-                _accumulate(window, parts)
+                _accumulate(window, {**parts, "n": 1.0})
                 if self.step % self.plan.validate_every == 0 or self.step == self.plan.num_steps:
                     log(self._validated(_means(window)))
                     window.clear()
@@ -123,14 +124,15 @@ class Trainer:
         """One optimizer step on the training structures of these indices; the loss and its parts."""
         mine = share(indices, self.sizes, self.process.rank, self.process.world)
         graphs = [self.train[i] for i in mine]
-        batch = collate(graphs, self.potential.elements).to(self.process.device)
-        labels = collate_labels(graphs, self.names).to(self.process.device)
+        pieces = [graphs] if self.plan.room is None else self.plan.room.cut(graphs)
+        labels = [collate_labels(piece, self.names).to(self.process.device) for piece in pieces]
         counts = self._counts(labels)
         set_learning_rate(self.optimizer, self.plan.learning_rate * self._factor())
         self.optimizer.zero_grad(set_to_none=True)
-        loss, parts = self.objective(batch, labels, counts, self._length())
-        # DistributedDataParallel takes the mean over processes of what is a sum
-        (loss * self.process.world).backward()
+        parts: dict[str, float] = {}
+        for piece, known in zip(pieces, labels, strict=True):
+            with nullcontext() if piece is pieces[-1] else self._alone():
+                _accumulate(parts, self._differentiate(piece, known, counts))
         if self.clipping.apply(self.potential.parameters()) is not None:
             self.optimizer.step()
         elif self.clipping.skipped > 20:
@@ -140,12 +142,29 @@ class Trainer:
             )
         if self.config.ema:
             self.averages.update(self.potential, self.step)
+        return parts
+
+    def _differentiate(
+        self, graphs: list[Graph], labels: Properties, counts: dict[str, float]
+    ) -> dict[str, float]:
+        """Add the gradient of a part of the batch; its share of the loss."""
+        batch = collate(graphs, self.potential.elements).to(self.process.device)
+        loss, parts = self.objective(batch, labels, counts, self._length())
+        # DistributedDataParallel takes the mean over processes of what is a sum
+        (loss * self.process.world).backward()
         return {"loss": float(loss.detach()), **{n: float(p) for n, p in parts.items()}}
 
-    def _counts(self, labels: Any) -> dict[str, float]:
-        counted = self.loss.counts(labels)
+    def _alone(self) -> AbstractContextManager[None]:
+        """Gradients wait for the last part before they are summed over processes."""
+        if isinstance(self.objective, DistributedDataParallel):
+            return self.objective.no_sync()
+        return nullcontext()
+
+    def _counts(self, labels: Sequence[Properties]) -> dict[str, float]:
+        """Target -> labels in the whole batch, of all its parts and all processes."""
         zero = torch.zeros((), dtype=torch.float64, device=self.process.device)
-        counts = torch.stack([counted.get(n, zero).double() for n in self.names])
+        counted = [self.loss.counts(part) for part in labels]
+        counts = torch.stack([sum((c.get(n, zero).double() for c in counted), zero) for n in self.names])
         return dict(zip(self.names, self.process.sum(counts).tolist(), strict=True))
 
     def _factor(self) -> float:
@@ -221,7 +240,7 @@ class Trainer:
 
 
 def _accumulate(window: dict[str, float], parts: dict[str, float]) -> None:
-    for name, value in {**parts, "n": 1.0}.items():
+    for name, value in parts.items():
         window[name] = window.get(name, 0.0) + value
 
 

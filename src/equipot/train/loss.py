@@ -78,7 +78,8 @@ class Loss:
         if given is not None:
             parts = {n: given.get(n, 0.0) * s / max(counts[n], 1.0) for n, s in sums.items()}
         else:
-            mechanical = sum(counts[n] for n in sums if n in MECHANICAL)
+            # of the whole batch, also where a part of it has nothing to say of stress
+            mechanical = sum(counts[n] for n in counts if n in MECHANICAL)
             parts = {n: s / max(mechanical, 1.0) for n, s in sums.items() if n in MECHANICAL}
             for name in (n for n in sums if n not in MECHANICAL):
                 parts[name] = self.weighting.target_weight * sums[name] / max(counts[name], 1.0)

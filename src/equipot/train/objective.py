@@ -1,6 +1,7 @@
 """The step that is differentiated: potential and loss as one module, so that DistributedDataParallel can wrap it."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -8,10 +9,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from equipot.batch import AtomicBatch
+from equipot.data.collate import Graph, collate
+from equipot.evaluate.batches import batches
 from equipot.nn.readout import EnergyReadout
 from equipot.potential import Potential
 from equipot.properties import Properties, from_items
 from equipot.train.loss import Loss
+
+FEW = 8  # structures that an untrained model is softened on
 
 
 class Objective(nn.Module):
@@ -39,13 +44,16 @@ class Objective(nn.Module):
 
 
 @torch.no_grad()
-def soften(potential: Potential, batch: AtomicBatch, fraction: float = 0.1) -> None:
+def soften(potential: Potential, graphs: Sequence[Graph], fraction: float = 0.1) -> None:
     """Scale the energy read-out so that the forces of an untrained model are a tenth of the labels' RMS.
 
-    A small start, yet not zero: a read-out of exactly zero would give the backbone no first gradient.
+    Measured on the first structures. A small start, yet not zero: a read-out of exactly zero would give the backbone
+    no first gradient.
     """
     if "energy" not in potential.heads:
         return
+    some = batches(potential, graphs[:FEW], ("energy", "forces"), math.inf)[0]
+    batch = collate(some, potential.elements).to(next(potential.parameters()).device)
     forces = potential(batch, forces=True, targets=["energy"]).forces
     assert forces is not None
     rms = float(forces.pow(2).mean().sqrt())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from equipot.config import Config
+from equipot.evaluate.memory import Room
 from equipot.train.config import TrainConfig
 
 Optimizer = Literal["soap", "adamw", "adam", "amsgrad"]
@@ -25,6 +26,7 @@ SHARE_OF_EPOCHS = {"quick": 1 / 20, "standard": 1 / 4, "best": 1.0}
 # of training that starts from a model file: a tenth of the rate, few epochs, small batches
 TUNING_RATE, TUNING_WARMUP, TUNING_EPOCHS, TUNING_BATCH = 0.1, 0.02, (20, 50), (2, 8)
 VALIDATIONS, FINAL_VALIDATIONS = 40, 3
+MANY = 16  # structures in the larger of two batches that are tried
 NOISE_SCALE = 8.0  # structures; the critical batch size that is assumed before it is measured
 
 
@@ -38,6 +40,7 @@ class Plan(Config):
     optimizer: Optimizer = "adamw"
     validate_every: int
     warmup: float | None = None  # fraction of the steps
+    room: Room | None = None  # what a step takes and what there is; none: every batch fits
 
 
 def chosen_optimizer(config: TrainConfig, tuning: bool) -> Optimizer:
@@ -59,10 +62,17 @@ def tuning_epochs(num_frames: int, preset: str) -> int:
     return fewest if preset == "quick" else max(fewest, round(most * min(1.0, 450 / num_frames) ** 0.6))
 
 
+def largest_batch(config: TrainConfig, num_frames: int) -> int:
+    """Structures in the largest batch that may be asked for, or tried."""
+    if config.batch != "auto":
+        return config.batch
+    return max(MANY, num_frames // 20, TUNING_BATCH[1])
+
+
 def best_batch(num_frames: int, seconds: Callable[[int], float]) -> int:
     """b* = √(B t₀/c) from step times t(b) = t₀ + c b, between 1 and n/20 (McCandlish et al., arXiv:1812.06162)."""
     largest = max(1, num_frames // 20)
-    few, many = 1, min(16, largest)
+    few, many = 1, min(MANY, largest)
     if many == few:
         return 1
     t_few, t_many = seconds(few), seconds(many)

@@ -16,6 +16,7 @@ from equipot.deploy.atomic import write_atomically
 from equipot.deploy.checkpoints import latest_valid, load_state, save_state
 from equipot.deploy.document import DataFile, ModelDocument, Provenance, versions
 from equipot.deploy.model_file import describe, save
+from equipot.evaluate.batches import batches
 from equipot.evaluate.metrics import evaluate, table
 from equipot.potential import Potential
 from equipot.train.begin import Beginning, Say, from_scratch, resolved
@@ -24,6 +25,7 @@ from equipot.train.dataset import Splits, load
 from equipot.train.distributed import Process, join
 from equipot.train.finetune import taken_over, tune
 from equipot.train.loop import Observer, Trainer
+from equipot.train.memory import in_parts, still_fits, training_room
 from equipot.train.parent import Parent, open_parent
 from equipot.train.plan import Plan, median_seconds, plan
 from equipot.train.trial import trial
@@ -86,14 +88,23 @@ def _train(
 def _trainer(begun: Beginning, config: RunConfig, folder: Path, process: Process, say: Say) -> Trainer:
     """A trainer at the step of its newest checkpoint, or a new one with a new plan."""
     potential, graphs, names = begun.potential, begun.graphs, begun.names
+    for part in ("valid", "test"):
+        batches(potential, graphs[part], names)  # refuses what does not fit
     path, skipped = latest_valid(folder / "checkpoints", "step-*.safetensors")
     for file, reason in skipped:
         say(f"Passed over {file}: {reason}")
     if path is None:
         settled = settle(potential, graphs["train"], graphs["valid"], names, config, process)
+        _say_parts(settled, graphs["train"], process, say)
         return Trainer(potential, graphs["train"], graphs["valid"], names, config.train, settled, process)
     tensors, record = load_state(path)
-    settled = parse(Plan, record["plan"], str(path))
+    stored = parse(Plan, record["plan"], str(path))
+    settled = still_fits(stored, potential, graphs["train"], names, config.train, process)
+    _say_parts(settled, graphs["train"], process, say)
+    if stored.room is not None and settled.room != stored.room:
+        say(
+            "There is less memory than at the start: from here on equal to an uninterrupted run to round-off."
+        )
     trainer = Trainer(potential, graphs["train"], graphs["valid"], names, config.train, settled, process)
     trainer.load(tensors, record)
     if process.leads:
@@ -105,6 +116,12 @@ def _trainer(begun: Beginning, config: RunConfig, folder: Path, process: Process
     return trainer
 
 
+def _say_parts(settled: Plan, train: Sequence[Graph], process: Process, say: Say) -> None:
+    text = in_parts(settled, train, process.world)
+    if text:
+        say(text)
+
+
 def settle(
     potential: Potential,
     train: list[Graph],
@@ -114,9 +131,10 @@ def settle(
     process: Process,
 ) -> Plan:
     """Plan with step times measured on a copy, so that measuring leaves no trace in the run."""
+    room = training_room(potential, train, names, config.train, process)
 
     def seconds(batch: int) -> float:
-        trainer = trial(potential, train, names, config.train, process.device, batch)
+        trainer = trial(potential, train, names, config.train, process.device, batch, room=room)
         per_process = max(1, batch // process.world)
         return median_seconds(lambda: trainer.take(list(range(min(per_process, len(train))))))
 
@@ -124,7 +142,7 @@ def settle(
         trainer = trial(potential, train, names, config.train, process.device, 1, valid)
         return median_seconds(trainer.validation, repetitions=1)
 
-    return plan(
+    found = plan(
         config.train,
         config.model.name,
         len(train),
@@ -133,6 +151,7 @@ def settle(
         validation=lambda: process.agree(validation()),
         tuning=config.start is not None,
     )
+    return found.model_copy(update={"room": room})
 
 
 def _finish(

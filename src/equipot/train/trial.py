@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from equipot.data.collate import Graph
+from equipot.evaluate.memory import Room
 from equipot.potential import Potential
 from equipot.train.config import TrainConfig
 from equipot.train.distributed import Process
@@ -21,6 +22,7 @@ def trial(
     device: torch.device,
     batch: int,
     valid: Sequence[Graph] = (),
+    room: Room | None = None,
 ) -> Trainer:
     """A trainer on a copy of the potential, alone whatever the number of processes."""
     optimizer = chosen_optimizer(config, tuning=False)
@@ -31,5 +33,6 @@ def trial(
         learning_rate=1e-6,
         optimizer=optimizer,
         validate_every=100,
+        room=room,
     )
     return Trainer(copy.deepcopy(potential), train, valid, names, config, plan, Process(device=device))

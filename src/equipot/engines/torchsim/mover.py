@@ -172,6 +172,11 @@ class TorchSimMover:
 def _refuse(atoms: Atoms, settings: Dynamics) -> None:
     if "bussi" in {phase.thermostat for phase in settings.phases()}:
         raise ValueError("engine torchsim runs with the thermostat langevin; bussi is one of engine ase.")
+    if settings.ensemble == "npt" and settings.replicas > 1 and settings.trajectory != "extxyz":
+        raise ValueError(
+            "at constant pressure every replica has a cell of its own, which a trajectory in HDF5 does not keep. Set"
+            " trajectory=extxyz, or replicas=1."
+        )
     if settings.ensemble == "npt" and not atoms.pbc.all():
         raise ValueError(
             f"ensemble npt needs a cell that is periodic in three directions; found pbc = {atoms.pbc.tolist()}."

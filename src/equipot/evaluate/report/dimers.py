@@ -10,7 +10,7 @@ from ase.data import covalent_radii
 
 from equipot.data.collate import batch_of, graph
 from equipot.data.frame import Frame
-from equipot.evaluate.metrics import predict
+from equipot.evaluate.predict import predict
 from equipot.evaluate.report.data import pair_name
 from equipot.evaluate.report.material import Material
 from equipot.evaluate.report.page import Drawing

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from equipot.data.collate import graph
 from equipot.data.frame import Frame
-from equipot.evaluate.metrics import predict
+from equipot.evaluate.predict import predict
 from equipot.evaluate.report import dimers
 from equipot.evaluate.report.data import pair_name
 from equipot.evaluate.report.material import Material
