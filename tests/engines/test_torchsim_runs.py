@@ -63,7 +63,7 @@ def test_every_system_is_that_of_ase(periodic):
 
 def test_many_different_molecules_relax_together():
     model, structures = potential(scale=0.1), [molecule(n) for n in ("H2O", "CH4", "CH3OH")]
-    minima = [relax(model, atoms, fmax=1e-3).get_potential_energy() for atoms in structures]
+    minima = [relax(model, atoms, fmax=1e-3).energies[1] for atoms in structures]
     final = ts.optimize(
         system=state_of(*structures),
         model=TorchSimModel(model),
