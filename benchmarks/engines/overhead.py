@@ -41,8 +41,12 @@ def main() -> None:
     )
     parser.add_argument("--engines", type=lambda t: t.split(","), default=list(ENGINES))
     parser.add_argument("--again", action="store_true", help="measure what is there, too")
+    parser.add_argument("--table", action="store_true", help="print what is there")
     parser.add_argument("--steps", type=int, default=200, help="of one block")
     arguments = parser.parse_args()
+    if arguments.table:
+        print("\n".join(table(records.load(RESULT)["runs"])))
+        return
     for name in arguments.engines:
         if not ENGINES[name].installed:
             print(f"{name}: not installed")
@@ -62,6 +66,24 @@ def main() -> None:
                 RESULT, {"what": "ms of a step with a model that computes nothing"}, key, {**found, **made}
             )
             print(key, {n: f"{v['cpu_ms']:.3f} ms" for n, v in found["run"].items()}, flush=True)
+
+
+def table(runs: dict[str, Any]) -> list[str]:
+    """CPU milliseconds of velocity Verlet."""
+    columns = [
+        (21, "alone", "nve"),
+        (21, "run", "nve"),
+        (21, "run", "nve, 64 replicas"),
+        (192, "alone", "nve"),
+    ]
+    columns.append((192, "run", "nve"))
+    titles = ["21 atoms, alone", "21 atoms, run", "64 × 21 atoms, run", "192 atoms, alone", "192 atoms, run"]
+    lines = [f"| engine | {' | '.join(titles)} |", "|---" * 6 + "|"]
+    for name in ENGINES:
+        entries = [runs.get(f"{name}, {a} atoms", {}).get(kind, {}).get(label) for a, kind, label in columns]
+        cells = ["" if e is None else f"{e['cpu_ms']:.{3 if e['cpu_ms'] < 0.1 else 1}f}" for e in entries]
+        lines += [f"| {name} | {' | '.join(cells)} |"] * any(cells)
+    return lines
 
 
 def measured(name: str, atoms: int, steps: int) -> dict[str, Any]:

@@ -72,7 +72,7 @@ ENGINES: dict[EngineName, Engine] = {
             package="openmm",
             extra="openmm",
             ensembles=("nve", "langevin", "npt"),
-            good_for="the least overhead for one system, mixed ML/MM systems",
+            good_for="mixed ML/MM systems, constant pressure, OpenMM's own methods",
         ),
         Engine(
             name="torchsim",
