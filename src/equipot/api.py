@@ -29,6 +29,7 @@ from equipot.deploy.document import ModelDocument, Proof
 from equipot.deploy.model_file import load as load_model_file
 from equipot.deploy.model_file import save as save_model_file
 from equipot.deploy.model_file import with_proofs
+from equipot.engines.agreement import agreement, chosen
 from equipot.engines.ase import Calculator
 from equipot.engines.dynamics import run_dynamics
 from equipot.engines.relax import Relaxation
@@ -123,14 +124,25 @@ class Model:
         return relax(self, start, **options)
 
     def verify(
-        self, frames: Sequence[Frame] | None = None, *, quick: bool = False, store: bool = True
+        self,
+        frames: Sequence[Frame] | None = None,
+        *,
+        quick: bool = False,
+        store: bool = True,
+        engines: str | Sequence[str] = (),
+        say: Say = lambda text: None,
     ) -> tuple[Proof, ...]:
         """Prove symmetries, derivatives, smoothness and conservation; the sheet goes into the model file.
 
-        Without `frames` the structures of the training set that the file carries are taken.
+        Without `frames` the structures of the training set that the file carries are taken. `engines`, by name or
+        "all" that are installed, are held against the reference on them, too; those of all that refuse, `say` hears.
         """
-        own = fingerprints.structures(self.potential, self.document.fingerprints, str(self.path))
-        proofs = verify(self.potential, own if frames is None else frames, quick=quick)
+        named = chosen(engines)
+        if frames is None:
+            frames = fingerprints.structures(self.potential, self.document.fingerprints, str(self.path))
+        proofs = verify(self.potential, frames, quick=quick)
+        if named:
+            proofs += agreement(self.potential, frames, named, say if engines == "all" else None)
         if store:
             with_proofs(self.path, proofs)
             self.document = self.document.model_copy(update={"proofs": proofs})

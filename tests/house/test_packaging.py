@@ -23,8 +23,16 @@ DOCUMENTS = sorted(
 )
 
 
-FOR_USERS = ("hdf5", "phonons")  # extras that the package imports where they are asked for
-DISTRIBUTION = {"yaml": "pyyaml"}  # where the name that is imported is another one
+FOR_USERS = (
+    "hdf5",
+    "openmm",
+    "phonons",
+    "torchsim",
+)  # extras that the package imports where they are asked for
+DISTRIBUTION = {
+    "yaml": "pyyaml",
+    "torch_sim": "torch-sim-atomistic",
+}  # where the name that is imported is another one
 
 
 def imported(path: Path) -> set[str]:

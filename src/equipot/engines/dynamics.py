@@ -87,6 +87,14 @@ def mover(potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) 
             from equipot.engines.ase_mover import AseMover
 
             return AseMover(potential, atoms, settings, guard)
+        case "openmm":
+            from equipot.engines.openmm.mover import OpenMMMover
+
+            return OpenMMMover(potential, atoms, settings, guard)
+        case "torchsim":
+            from equipot.engines.torchsim.mover import TorchSimMover
+
+            return TorchSimMover(potential, atoms, settings, guard)
     raise ValueError(f"engine {settings.engine} is not a part of this version of equipot.")
 
 
