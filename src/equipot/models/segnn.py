@@ -127,7 +127,8 @@ class Message(nn.Module):
         """The messages of the edges."""
         first = self.first.linear
         receiver = rows_of(first.mix(h), batch.receivers)
-        sender = rows_of(first.mix(h, self.channels), batch.senders)
+        own = first.mix(h, self.channels)
+        sender = rows_of(tuple(None if z is None else batch.of_senders(z) for z in own), batch.senders)
         mixed = total(receiver, sender, first.mix(distance, 2 * self.channels))
         return self.second(self.first.gate(first.steer(mixed, matrices)), matrices)
 
