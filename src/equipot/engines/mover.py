@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -11,11 +11,18 @@ from equipot.engines.settings import Phase
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """Where the atoms of all replicas are, and what was computed there."""
+class Place:
+    """Where all atoms are, and how fast."""
 
     positions: Float[np.ndarray, "replicas atoms 3"]  # Å, never wrapped into the cell
     momenta: Float[np.ndarray, "replicas atoms 3"]  # amu Å / (Å √(amu/eV)), those of ASE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Where the atoms of all replicas are, and what was computed there."""
+
+    place: Place
     energy: Float[np.ndarray, " replicas"]  # potential, eV
     recorded: Mapping[str, np.ndarray] = field(default_factory=dict)  # what was asked for, replicas first
     cell: Float[np.ndarray, "3 3"] | None = None  # Å, rows; where the ensemble changes it
@@ -27,45 +34,46 @@ class Sample:
 class Broken(Exception):
     """The engine found something impossible. The run keeps the frames, says so, and stops."""
 
-    def __init__(self, what: str, atom: int | None, steps: int, good: "Place", bad: "Place") -> None:
+    def __init__(self, what: str, atom: int | None, step: int, good: Place, bad: Place) -> None:
         super().__init__(what)
-        self.what, self.atom, self.steps = (
+        self.what, self.atom, self.step = (
             what,
             atom,
-            steps,
-        )  # atom: of all replicas; steps: since the sample before
+            step,
+        )  # atom: of all replicas; step: of this `advance`, from 1
         self.good, self.bad = good, bad
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Positions and momenta of all atoms, replicas one after another."""
-
-    positions: Float[np.ndarray, "atoms 3"]
-    momenta: Float[np.ndarray, "atoms 3"]
-
-
+@runtime_checkable
 class Mover(Protocol):
     """An engine with the atoms of a run in it."""
 
     name: str  # engine and version, for md.json
+    pace: int  # most steps of one `advance`: progress and restart files come between two of them
 
     def begin(
         self,
         phase: Phase,
-        positions: Float[np.ndarray, "replicas atoms 3"],
-        momenta: Float[np.ndarray, "replicas atoms 3"],
+        place: Place,
         wanted: Sequence[str],
         memory: Mapping[str, Any] | None,
-    ) -> Sample:
-        """Set the atoms and the ensemble. `wanted`: what samples of this phase record beside the energy.
+    ) -> None:
+        """Set the atoms and the ensemble, and compute. `wanted`: what samples of this phase hold beside the energy.
 
         `memory` is what `memory()` gave at the step that the run goes on from; None at the beginning of a phase.
         """
         ...
 
-    def advance(self, steps: int) -> Sample:
-        """So many steps further; raises Broken."""
+    def advance(self, steps: int, record: bool) -> None:
+        """So many steps further; with `record` a sample is taken after the last one. Raises Broken."""
+        ...
+
+    def sample(self) -> Sample:
+        """What there is after `begin`, or after an `advance` that recorded."""
+        ...
+
+    def place(self) -> Place:
+        """Where the atoms are now."""
         ...
 
     def memory(self) -> dict[str, Any]:
