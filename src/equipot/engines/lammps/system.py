@@ -1,6 +1,5 @@
 """Atoms of ASE in LAMMPS and back: its cells lie along the axes, its atoms have types, its units are `metal`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,21 +17,25 @@ SKIN = 0.5  # Å
 
 @dataclass(frozen=True, eq=False)
 class Orientation:
-    """The rotation that turns a cell into a right-handed one with a along x and b in the plane of x and y."""
+    """How the axes of the atoms lie to those of LAMMPS, where a is along x and b in the plane of x and y."""
 
-    rotation: Float[np.ndarray, "3 3"]
+    rotation: Float[np.ndarray, "3 3"]  # a vector v is v @ rotation in LAMMPS
     cell: Float[np.ndarray, "3 3"]  # Å, rows, lower triangular
+    corner: Float[np.ndarray, "3"]  # of the box, Å, in the axes of the atoms
+    sign: float  # −1: c is −c in LAMMPS, which generates the same lattice and is right-handed
 
     @classmethod
     def of(cls, atoms: Atoms) -> "Orientation":
-        """Open directions get a vector normal to the others, around all atoms; −c generates the same lattice as c."""
-        cell = completed_cell(atoms.cell.array, atoms.pbc).copy()
+        """Open directions get a vector normal to the others that reaches 1 Å beyond the atoms."""
+        cell, corner = completed_cell(atoms.cell.array, atoms.pbc).copy(), np.zeros(3)
         for k in np.flatnonzero(~atoms.pbc):
-            cell[k] *= np.ptp(atoms.positions @ cell[k], initial=0.0) + 2.0
-        cell[2] *= np.sign(np.linalg.det(cell))
-        q, upper = np.linalg.qr(cell.T)
+            along = atoms.positions @ cell[k]
+            corner += (along.min() - 1.0) * cell[k]
+            cell[k] *= np.ptp(along) + 2.0
+        sign = float(np.sign(np.linalg.det(cell)))
+        q, upper = np.linalg.qr((cell * [[1.0], [1.0], [sign]]).T)
         signs = np.sign(np.diag(upper))
-        return cls(q * signs, (signs[:, None] * upper).T)
+        return cls(q * signs, (signs[:, None] * upper).T, corner, sign)
 
     def turned(self, vectors: np.ndarray) -> np.ndarray:
         """Rows in the axes of LAMMPS."""
@@ -41,6 +44,10 @@ class Orientation:
     def back(self, vectors: np.ndarray) -> np.ndarray:
         """Rows in the axes of the atoms."""
         return vectors @ self.rotation.T
+
+    def original(self, cell: np.ndarray) -> np.ndarray:
+        """The cell of the atoms that one of LAMMPS stands for."""
+        return self.back(cell) * [[1.0], [1.0], [self.sign]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +77,11 @@ def fill(lammps: Any, atoms: Atoms, orientation: Orientation, types: Types) -> N
     lammps.commands_list(box_commands(atoms, orientation, len(types.masses)))
     ratio = PICOSECOND**-2 / lammps.extract_global("mvv2e")
     lammps.commands_list([f"mass {k + 1} {m * ratio!r}" for k, m in enumerate(types.masses)])
-    x = orientation.turned(atoms.positions - _origin(atoms, orientation))
+    x = orientation.turned(atoms.positions - orientation.corner)
     v = orientation.turned(atoms.get_velocities() * PICOSECOND)
     number = len(atoms)
-    made = lammps.create_atoms(
-        number, list(range(1, number + 1)), types.of_atoms.tolist(), x.ravel().tolist(), v.ravel().tolist()
-    )
+    tags, flat = list(range(1, number + 1)), (x.ravel().tolist(), v.ravel().tolist())
+    made = lammps.create_atoms(number, tags, types.of_atoms.tolist(), *flat)
     if made != number or lammps.get_natoms() != number:
         raise ValueError(f"LAMMPS took {int(lammps.get_natoms())} of {number} atoms. Is the cell the right one?")
 
@@ -98,16 +104,8 @@ def box_commands(atoms: Atoms, orientation: Orientation, types: int) -> list[str
     ]
 
 
-def pair_commands(name: str, elements: Sequence[str]) -> list[str]:
-    """The potential of all pairs."""
-    return ["pair_style equipot", f"pair_coeff * * {name} {' '.join(elements)}"]
-
-
-def _origin(atoms: Atoms, orientation: Orientation) -> np.ndarray:
-    """A corner of the box: along open directions 1 Å beyond the atoms."""
-    axes = orientation.back(orientation.cell)
-    out = np.zeros(3)
-    for k in np.flatnonzero(~atoms.pbc):
-        direction = axes[k] / np.linalg.norm(axes[k])
-        out += ((atoms.positions @ direction).min(initial=0.0 if len(atoms) == 0 else np.inf) - 1.0) * direction
-    return out
+def box_of(lammps: Any) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
+    """Cell and corner as they are now, in the axes of LAMMPS."""
+    low, high, xy, yz, xz, *_ = lammps.extract_box()
+    (lx, ly, lz), low = np.subtract(high, low), np.array(low)
+    return np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]]), low
