@@ -1,3 +1,4 @@
+#line 2 "pair_equipot.cpp"
 // A pair style of LAMMPS whose energies come from outside: from Python, through a function pointer.
 //
 //     pair_style equipot

