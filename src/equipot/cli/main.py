@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 import equipot
-from equipot.cli import compare, demo, doctor, evaluate, info, inspect, md, spectrum, train, verify
+from equipot.cli import compare, demo, doctor, evaluate, export, info, inspect, md, spectrum, train, verify
 from equipot.cli.screen import Failed, complain
 from equipot.engines.guard import DynamicsStopped
 from equipot.train.loop import Diverged
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (inspect, train, compare, evaluate, verify, md, spectrum, info, doctor, demo):
+for module in (inspect, train, compare, evaluate, verify, md, export, spectrum, info, doctor, demo):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))
 

@@ -1,11 +1,12 @@
 """Two ways for LAMMPS to ask a potential: the pair style, and `fix external` where it cannot be compiled."""
 
 import logging
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from equipot.engines.lammps.external import External
+from equipot.engines.lammps.host import host
 from equipot.engines.lammps.interface import Interface
 from equipot.engines.lammps.session import bare_lammps, load_command, open_lammps
 from equipot.kernels.cpu.build import NoCompiler
@@ -15,6 +16,7 @@ log = logging.getLogger("equipot")
 QUIET = ("-log", "none", "-screen", "none")
 
 
+@runtime_checkable
 class Coupling(Protocol):
     """A LAMMPS, and what makes it compute a potential."""
 
@@ -32,12 +34,17 @@ class Coupling(Protocol):
         """Raise what went wrong during a command and could not be raised then."""
         ...
 
+    def close(self) -> None:
+        """Let go of everything."""
+        ...
+
 
 class PairStyle:
     """`pair_style equipot`: features are exchanged, nothing is computed twice."""
 
     def __init__(self, potential: Potential, device: torch.device | str | None = None) -> None:
-        self.lammps = open_lammps(QUIET, {"model": potential}, device)
+        self.lammps = open_lammps(QUIET)
+        self.name = host().register(potential, device)
 
     def clear(self) -> None:
         """With the plugin in it."""
@@ -45,10 +52,15 @@ class PairStyle:
 
     def attach(self, elements: tuple[str, ...]) -> None:
         """The pair style itself."""
-        self.lammps.commands_list(["pair_style equipot", f"pair_coeff * * model {' '.join(elements)}"])
+        self.lammps.commands_list(["pair_style equipot", f"pair_coeff * * {self.name} {' '.join(elements)}"])
 
     def check(self) -> None:
         """Nothing is kept back."""
+
+    def close(self) -> None:
+        """LAMMPS, then the model."""
+        self.lammps.close()
+        host().forget(self.name)
 
 
 class FixExternal:
@@ -68,6 +80,10 @@ class FixExternal:
     def check(self) -> None:
         """What the callback met."""
         self.external.check()
+
+    def close(self) -> None:
+        """LAMMPS."""
+        self.lammps.close()
 
 
 def coupling(potential: Potential, device: torch.device | str | None = None) -> Coupling:

@@ -1,7 +1,7 @@
 """The other side of the pair style: loads the models that inputs name, and computes their energies."""
 
 import ctypes
-from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,31 +48,64 @@ class PairData:
 
 
 class Host:
-    """Answers the pair style. One for a process; it must live as long as LAMMPS runs.
+    """Answers all pair styles of this process, of which a user may have several."""
 
-    Args:
-        named: potentials that inputs may name beside model files.
-        device: where to compute.
-    """
-
-    def __init__(self, named: Mapping[str, Potential], device: torch.device | str | None = None) -> None:
-        self.named, self.device, self.models = dict(named), device, []
+    def __init__(self) -> None:
+        self.device: torch.device | str | None = None  # of models from files; None: the CPU
+        self._named: dict[str, tuple[Potential, torch.device | str | None]] = {}
+        self._models: list[Interface | None] = []
+        self._numbers: dict[tuple[str, tuple[str, ...]], int] = {}
         self._kept = Load(self._load), Compute(self._compute)  # C++ holds pointers to them
         functions().equipot_host(*self._kept)
 
+    def register(self, potential: Potential, device: torch.device | str | None = None) -> str:
+        """A name for `pair_coeff * * NAME El1 ...`, where there is no file."""
+        name = f"equipot:{len(self._named)}"
+        self._named[name] = potential, device
+        return name
+
+    def forget(self, name: str) -> None:
+        """Free what was registered; the pair style must not be asked again."""
+        for key in [key for key in self._numbers if key[0] == name]:
+            self._models[self._numbers.pop(key)] = None
+
+    def _number(self, name: str, elements: tuple[str, ...]) -> int:
+        key = name, elements
+        if key not in self._numbers:
+            if name in self._named:
+                potential, device = self._named[name]
+            else:
+                potential, device = load(Path(name))[0], self.device
+            self._models.append(Interface(potential, elements, device))
+            if name not in self._named:  # a file may change
+                return len(self._models) - 1
+            self._numbers[key] = len(self._models) - 1
+        return self._numbers[key]
+
     def _load(self, name: bytes, types: int, elements: Any, model: Any, cutoff: Any, row: Any, message: int) -> int:
         def work() -> None:
-            path = name.decode()
-            potential = self.named[path] if path in self.named else load(Path(path))[0]
-            made = Interface(potential, [elements[k].decode() for k in range(types)], self.device)
-            self.models.append(made)
-            model[0], cutoff[0], row[0] = len(self.models) - 1, potential.cutoff, made.messages.bytes
+            number = self._number(name.decode(), tuple(elements[k].decode() for k in range(types)))
+            made = self._models[number]
+            assert made is not None
+            model[0], cutoff[0], row[0] = number, made.potential.cutoff, made.messages.bytes
 
         return guarded(work, message)
 
     def _compute(self, model: int, pair: int, *rest: Any) -> int:
         *given, message = rest
-        return guarded(lambda: self.models[model].compute_forces(PairData(pair, *given)), message)
+
+        def work() -> None:
+            made = self._models[model]
+            assert made is not None
+            made.compute_forces(PairData(pair, *given))
+
+        return guarded(work, message)
+
+
+@cache
+def host() -> Host:
+    """The one of this process; LAMMPS must have been loaded before."""
+    return Host()
 
 
 def _view(pointer: Any, *shape: int) -> np.ndarray:

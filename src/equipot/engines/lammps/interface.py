@@ -35,11 +35,7 @@ class Interface:
     def __init__(
         self, potential: Potential, elements: Sequence[str] | None = None, device: torch.device | str | None = None
     ) -> None:
-        reason = refusal(potential)
-        if reason is not None:
-            raise ValueError(
-                f"engine lammps: this model cannot be divided among processes: {reason}. Engine ase runs it."
-            )
+        refuse_indivisible(potential)
         self.potential = frozen(potential)
         self.device = next(potential.parameters()).device if device is None else torch.device(device)
         self.potential.to(self.device)
@@ -89,6 +85,15 @@ class Interface:
 
     def _tensor(self, array: Any) -> Tensor:
         return torch.as_tensor(array, device=self.device)
+
+
+def refuse_indivisible(potential: Potential) -> None:
+    """Raise ValueError for a potential whose energy is no sum over atoms that look at their neighborhoods."""
+    reason = refusal(potential)
+    if reason is not None:
+        raise ValueError(
+            f"engine lammps: this model cannot be divided among processes: {reason}. Use engine ase."
+        )
 
 
 def _index(element: str, known: Sequence[str]) -> int:

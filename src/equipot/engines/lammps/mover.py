@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from math import sqrt
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -12,15 +12,16 @@ from equipot.data.collate import refuse_unknown
 from equipot.data.frame import Frame
 from equipot.engines.ase import Calculator
 from equipot.engines.guard import Guard
+from equipot.engines.lammps.interface import refuse_indivisible
 from equipot.engines.lammps.ranks import Ranks
 from equipot.engines.lammps.simulation import Extremes, Refused, Simulation, State
 from equipot.engines.momenta import degrees_of_freedom
 from equipot.engines.mover import Broken, Place, Sample
 from equipot.engines.settings import Dynamics, Phase
 from equipot.potential import Potential
-from equipot.potential.edge_gradients import refusal
 
 
+@runtime_checkable
 class Runner(Protocol):
     """A simulation, here or in other processes."""
 
@@ -41,9 +42,7 @@ class LammpsMover:
     def __init__(self, potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) -> None:
         self.name = f"lammps {version('lammps')}"
         self.potential, self.atoms, self.settings, self.guard = potential, atoms, settings, guard
-        reason = refusal(potential)
-        if reason is not None:
-            raise ValueError(f"engine lammps: this model cannot be divided among processes: {reason}. Use engine ase.")
+        refuse_indivisible(potential)
         refuse_unknown(Frame.from_atoms(atoms), potential.elements)
         if settings.ensemble == "npt" and not atoms.pbc.all():
             raise ValueError(

@@ -100,7 +100,7 @@ class Simulation:
 
     def close(self) -> None:
         """Let go of LAMMPS."""
-        self.lammps.close()
+        self.coupling.close()
 
     def _stress(self) -> np.ndarray | None:
         if not self.atoms.pbc.all():

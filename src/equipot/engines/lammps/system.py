@@ -104,6 +104,14 @@ def box_commands(atoms: Atoms, orientation: Orientation, types: int) -> list[str
     ]
 
 
+def boxed(atoms: Atoms) -> Atoms:
+    """The same atoms in the box that LAMMPS has: complete, right-handed, with a corner at the origin."""
+    orientation, out = Orientation.of(atoms), atoms.copy()
+    out.set_cell(orientation.back(orientation.cell))
+    out.positions -= orientation.corner
+    return out
+
+
 def box_of(lammps: Any) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
     """Cell and corner as they are now, in the axes of LAMMPS."""
     low, high, xy, yz, xz, *_ = lammps.extract_box()
