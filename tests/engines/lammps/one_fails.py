@@ -3,9 +3,9 @@
 import sys
 
 import torch
-from engines.lammps.cases import NVE, STRUCTURES, potential
 from mpi4py import MPI
 
+from engines.lammps.cases import NVE, STRUCTURES, potential
 from equipot.engines.lammps.couplings import PairStyle
 from equipot.engines.lammps.interface import Interface
 from equipot.engines.lammps.simulation import Refused, Simulation

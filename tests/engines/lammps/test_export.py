@@ -33,7 +33,9 @@ def test_the_exported_input_runs(tmp_path, structure, ranks):
     start = next(k for k, line in enumerate(lines) if line.split()[:1] == ["Step"])
     again = ase.io.read(tmp_path / "start.xyz")
     again.calc = Calculator(model)
-    assert float(lines[start + 1].split()[2]) == pytest.approx(again.get_potential_energy(), abs=1e-3)  # 8 digits
+    assert float(lines[start + 1].split()[2]) == pytest.approx(
+        again.get_potential_energy(), abs=1e-3
+    )  # 8 digits
     assert (folder / "trajectory.lammpstrj").exists()
 
 
@@ -57,7 +59,10 @@ class Data:
 
     def __init__(self, batch):
         self.nlistatoms, self.ntotal, self.npairs = batch.num_atoms, batch.num_atoms, len(batch.senders)
-        self.pair_i, self.pair_j = batch.receivers.numpy().astype(np.int32), batch.senders.numpy().astype(np.int32)
+        self.pair_i, self.pair_j = (
+            batch.receivers.numpy().astype(np.int32),
+            batch.senders.numpy().astype(np.int32),
+        )
         self.rij, self.elems = batch.vectors().numpy(), batch.species.numpy().astype(np.int32)
         self.eatoms, self.energy, self.forces = np.zeros(batch.num_atoms), 0.0, np.zeros((batch.num_atoms, 3))
 

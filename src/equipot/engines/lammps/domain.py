@@ -26,7 +26,9 @@ class Copies:
     def fill(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "senders *rest"]:
         """The values of the owned atoms and, behind them, those of the copies."""
         rest = values.shape[1:]
-        flat = values.reshape(len(values), math.prod(rest))  # not −1, which means nothing where there are no atoms
+        flat = values.reshape(
+            len(values), math.prod(rest)
+        )  # not −1, which means nothing where there are no atoms
         return _Fill.apply(flat, len(self.species), self.exchange).reshape(-1, *rest)
 
     def to(self, device: torch.device | str) -> "Copies":
@@ -57,7 +59,7 @@ def domain(
     vectors: Float[Tensor, "edges 3"],
     exchange: Exchange,
 ) -> AtomicBatch:
-    """The batch of `atoms` owned atoms, the first of `species`; the copies are behind them. Edges sorted by receiver."""
+    """The batch of the first `atoms` atoms, which are owned; copies are behind them. Edges are sorted by receiver."""
     numbers = torch.bincount(receivers, minlength=atoms)
     return AtomicBatch(
         positions=vectors.new_zeros(atoms, 3),  # energies are functions of the edge vectors

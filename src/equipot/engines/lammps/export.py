@@ -35,12 +35,16 @@ def export(potential: Potential, folder: Path, start: Atoms | None = None) -> li
         elements = [e for e in known if e in start.symbols]
         out.append(folder / DATA)
         with out[-1].open("w", encoding="utf-8") as file:
-            write_lammps_data(file, boxed(start), specorder=elements, masses=True, units="metal", atom_style="atomic")
+            write_lammps_data(
+                file, boxed(start), specorder=elements, masses=True, units="metal", atom_style="atomic"
+            )
     pbc = (True, True, True) if start is None else start.pbc
     text = Template((files("equipot.engines.lammps") / "in.template").read_text(encoding="utf-8")).substitute(
         model=f"The {potential.config.model.name} model of this folder",
         boundary=" ".join("p" if periodic else "s" for periodic in pbc),
-        data=DATA if start is not None else f"{DATA}                 # yours, types in the order of pair_coeff",
+        data=DATA
+        if start is not None
+        else f"{DATA}                 # yours, types in the order of pair_coeff",
         known=", ".join(known),
         elements=" ".join(elements),
         masses="" if start is not None else _masses(elements),

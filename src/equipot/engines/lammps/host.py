@@ -1,6 +1,5 @@
 """The other side of the pair style: loads the models that inputs name, and computes their energies."""
 
-import ctypes
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,9 @@ class Host:
             self._numbers[key] = len(self._models) - 1
         return self._numbers[key]
 
-    def _load(self, name: bytes, types: int, elements: Any, model: Any, cutoff: Any, row: Any, message: int) -> int:
+    def _load(
+        self, name: bytes, types: int, elements: Any, model: Any, cutoff: Any, row: Any, message: int
+    ) -> int:
         def work() -> None:
             number = self._number(name.decode(), tuple(elements[k].decode() for k in range(types)))
             made = self._models[number]

@@ -33,7 +33,10 @@ class Interface:
     ndescriptors = nparams = 1  # of no meaning here; ML-IAP asks
 
     def __init__(
-        self, potential: Potential, elements: Sequence[str] | None = None, device: torch.device | str | None = None
+        self,
+        potential: Potential,
+        elements: Sequence[str] | None = None,
+        device: torch.device | str | None = None,
     ) -> None:
         refuse_indivisible(potential)
         self.potential = frozen(potential)

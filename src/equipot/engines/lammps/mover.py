@@ -23,12 +23,22 @@ from equipot.potential import Potential
 
 @runtime_checkable
 class Runner(Protocol):
-    """A simulation, here or in other processes."""
+    """The methods of `Simulation`, here or in other processes."""
 
-    def begin(self, phase: Phase, atoms: Atoms, memory: Mapping[str, Any]) -> State: ...
-    def advance(self, steps: int) -> Extremes: ...
-    def state(self) -> State: ...
-    def close(self) -> None: ...
+    def begin(self, phase: Phase, atoms: Atoms, memory: Mapping[str, Any]) -> State:  # noqa: D102
+        ...
+
+    def advance(self, steps: int) -> Extremes:  # noqa: D102
+        ...
+
+    def place(self) -> tuple[np.ndarray, np.ndarray]:  # noqa: D102
+        ...
+
+    def state(self) -> State:  # noqa: D102
+        ...
+
+    def close(self) -> None:  # noqa: D102
+        ...
 
 
 class LammpsMover:
@@ -78,9 +88,13 @@ class LammpsMover:
         try:
             extremes = self.runner.advance(steps)
         except Refused as refused:
-            raise Broken(refused.message, None, refused.step - self.steps, _place(self.last), self._bad()) from None
+            raise Broken(
+                refused.message, None, refused.step - self.steps, _place(self.last), self._bad()
+            ) from None
         self.steps, self.known = self.steps + steps, False
-        strange = sqrt(3) * extremes.force > self.guard.force or 2 * extremes.temperature > self.guard.temperature
+        strange = (
+            sqrt(3) * extremes.force > self.guard.force or 2 * extremes.temperature > self.guard.temperature
+        )
         if record or strange or not np.isfinite(extremes.temperature):
             good = _place(self.last)
             state = self._state()
@@ -125,10 +139,8 @@ class LammpsMover:
     def _bad(self) -> Place:
         """Where the atoms are after LAMMPS has stopped."""
         assert self.runner is not None
-        try:
-            return _place(self.runner.state())
-        except Refused:
-            return _place(self.last)
+        positions, momenta = self.runner.place()
+        return Place(positions=positions[None], momenta=momenta[None])
 
     def _recorded(self, state: State) -> dict[str, np.ndarray]:
         if self.calculator is None:

@@ -1,4 +1,4 @@
-"""The pair style of LAMMPS, compiled against the LAMMPS that is installed, and the functions of it that Python calls."""
+"""The pair style, compiled against the LAMMPS that is installed, and the functions of it that Python calls."""
 
 import ctypes
 import platform

