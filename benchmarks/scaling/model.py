@@ -116,9 +116,7 @@ def main() -> None:
     chosen = options.parse_args()
     print("published curve: atoms, GPUs, ns/day published, predicted, ratio")
     for row in against_the_published(chosen.bandwidth, chosen.latency):
-        print(
-            f"{row['atoms']:>12,} {row['gpus']:>5} {row['published']:>9.3f} {row['predicted']:>9.3f} {row['ratio']:>6.2f}"
-        )
+        print("{atoms:>12,} {gpus:>5} {published:>9.3f} {predicted:>9.3f} {ratio:>6.2f}".format(**row))
     if not RESULT.exists():
         return
     measured = json.loads(RESULT.read_text(encoding="utf-8"))

@@ -276,15 +276,19 @@ def export(
     to: str = "lammps",
     start: Atoms | str | Path | None = None,
     out: str | Path = "lammps",
+    python_free: bool = False,
 ) -> list[Path]:
-    """What an engine needs beside the model file: the files that were written."""
+    """What an engine needs beside the model file: the files that were written.
+
+    `python_free`: compiled, so that LAMMPS runs without Python; strictly local models only.
+    """
     from equipot.engines.lammps.export import export as export_to_lammps
 
     if to != "lammps":
         raise ValueError(f"export: found to={to!r}; expected 'lammps'.")
     model = model if isinstance(model, Model) else load(model)
     start = model.last_structure(start) if isinstance(start, str | Path) else start
-    return export_to_lammps(model.potential, Path(out), start)
+    return export_to_lammps(model.potential, Path(out), start, python_free)
 
 
 def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:

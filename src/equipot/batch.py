@@ -32,7 +32,10 @@ AXIAL: frozenset[AtomicVector] = frozenset({"magnetic_moments"})
 class Halo(Protocol):
     """Copies of atoms that other processes own, or of images: neighbors of the atoms of a batch, and no centers."""
 
-    species: Int[Tensor, " copies"]
+    @property
+    def species(self) -> Int[Tensor, " copies"]:
+        """Index into the model's element list."""
+        ...
 
     def fill(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "senders *rest"]:
         """The values of the atoms, and behind them those that the owners of the copies have; differentiable.

