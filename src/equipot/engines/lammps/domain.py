@@ -69,7 +69,7 @@ def domain(
         pbc=torch.zeros(1, 3, dtype=torch.bool, device=vectors.device),
         senders=senders,
         receivers=receivers,
-        shifts=senders.new_zeros(len(senders), 3),
+        shifts=senders.new_zeros(senders.shape[0], 3),
         row_pointer=row_pointer,
         reverse=torch.full_like(senders, -1),
         edge_vectors=vectors,

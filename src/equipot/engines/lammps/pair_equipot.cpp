@@ -38,11 +38,12 @@
 #include <vector>
 
 #ifdef EQUIPOT_PACKAGE
-#include <cstring>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/core/InferenceMode.h>
 #include <memory>
 #include <sstream>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
-#include <torch/torch.h>
 #endif
 
 using namespace LAMMPS_NS;
@@ -218,7 +219,7 @@ class PairEquipot : public Pair {
   }
 
   // Small shapes were not compiled: PAD atoms without neighbors, and two edges beyond the cutoff, are put behind
-  static constexpr int64_t PAD = 3;
+  static constexpr int64_t PAD = 5;
 
   std::string evaluate()
   {
@@ -236,13 +237,13 @@ class PairEquipot : public Pair {
       }
       for (int64_t receiver : i) rows[receiver + 1]++;
       for (int64_t k = 0; k < n + PAD; k++) rows[k + 1] += rows[k];
-      auto whole = torch::TensorOptions().dtype(torch::kInt64);
+      const auto whole = at::TensorOptions().dtype(at::kLong);
       c10::InferenceMode guard;
-      auto out = package->run({torch::from_blob(all.data(), {total + PAD}, whole),
-                               torch::from_blob(rows.data(), {n + PAD + 1}, whole),
-                               torch::from_blob(i.data(), {edges + 2}, whole),
-                               torch::from_blob(j.data(), {edges + 2}, whole),
-                               torch::from_blob(r_.data(), {edges + 2, 3}, torch::kFloat64)});
+      auto out = package->run({at::from_blob(all.data(), {total + PAD}, whole),
+                               at::from_blob(rows.data(), {n + PAD + 1}, whole),
+                               at::from_blob(i.data(), {edges + 2}, whole),
+                               at::from_blob(j.data(), {edges + 2}, whole),
+                               at::from_blob(r_.data(), {edges + 2, 3}, at::TensorOptions().dtype(at::kDouble))});
       const auto energies = out[0].contiguous(), gradients = out[1].contiguous();
       memcpy(energy_.data(), energies.data_ptr<double>(), n * sizeof(double));
       memcpy(g_.data(), gradients.data_ptr<double>(), 3 * edges * sizeof(double));

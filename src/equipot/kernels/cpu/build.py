@@ -89,7 +89,7 @@ def _compile(text: str, flags: Sequence[str], path: Path) -> None:
         source.write_text(text)
         command = [compiler(), "-shared", "-o", str(made), str(source), *flags]
         try:
-            result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+            result = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NoCompiler(f"{compiler()}: {error}") from error
         if result.returncode:
