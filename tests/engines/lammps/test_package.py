@@ -22,6 +22,7 @@ def test_message_passing_is_refused(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.noshapes
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning:torch.*")
 def test_lmp_runs_a_compiled_model_without_python(tmp_path):
     """The program itself, on two processes; forces and virial of the dump are those of ASE."""
     model, atoms = potential("allegro"), STRUCTURES["triclinic"]()
