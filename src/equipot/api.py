@@ -60,6 +60,7 @@ __all__ = [
     "ModelTable",
     "compare",
     "compare_config",
+    "export",
     "harmonic",
     "inspect",
     "load",
@@ -158,6 +159,12 @@ class Model:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_model_file(path, self.potential, self.document)
         return path
+
+    def last_structure(self, path: str | Path) -> Atoms:
+        """The last frame of a file, as something to start from; refused when an element is unknown."""
+        frame = read(path, **self.reading(path))[-1]
+        refuse_unknown(frame, self.potential.elements)
+        return frame.atoms()
 
     def reading(
         self,
@@ -282,9 +289,7 @@ def md(
     """Molecular dynamics on any engine; the folder holds trajectories with dipoles, polarizabilities, restarts."""
     model = model if isinstance(model, Model) else load(model)
     if isinstance(start, str | Path):
-        frame = read(start, **model.reading(start))[-1]
-        refuse_unknown(frame, model.potential.elements)
-        start = frame.atoms()
+        start = model.last_structure(start)
     chosen = settings if isinstance(settings, Dynamics) else parse(Dynamics, dict(settings or {}), "dynamics")
     return run_dynamics(
         model.potential, start, chosen, Path(out), progress=lambda s, t: observe(s, t, ""), say=say
@@ -377,6 +382,26 @@ def phonons(
         source=model.path.name,
         notes=(note,),
     )
+
+
+def export(
+    model: Model | str | Path,
+    to: str = "lammps",
+    start: Atoms | str | Path | None = None,
+    out: str | Path = "lammps",
+    python_free: bool = False,
+) -> list[Path]:
+    """What an engine needs beside the model file: the files that were written.
+
+    `python_free`: compiled, so that LAMMPS runs without Python; strictly local models only.
+    """
+    from equipot.engines.lammps.export import export as export_to_lammps
+
+    if to != "lammps":
+        raise ValueError(f"export: found to={to!r}; expected 'lammps'.")
+    model = model if isinstance(model, Model) else load(model)
+    start = model.last_structure(start) if isinstance(start, str | Path) else start
+    return export_to_lammps(model.potential, Path(out), start, python_free)
 
 
 def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:

@@ -20,13 +20,14 @@ PROMISED = {
     "openmm_ml_mm.py": (-0.5, 0.5),
     "openmm_molecule.py": (-30.0, 30.0),
     "relax_and_phonons.py": (0.0, 40.0),
+    "lammps_two_ranks.py": (0.0, 1e-7),
     "spectrum_of_a_run.py": (19.0, 23.0),
     "train_and_evaluate.py": (50.0, 500.0),
     "vibrations.py": (0.0, 2.0),
     "write_an_architecture.py": (0.0, 1e-7),
 }
 TRAIN_THEMSELVES = (
-    "compare_architectures.py", "relax_and_phonons.py", "train_and_evaluate.py", "vibrations.py",
+    "compare_architectures.py", "lammps_two_ranks.py", "relax_and_phonons.py", "train_and_evaluate.py", "vibrations.py",
     "write_an_architecture.py",
 )  # fmt: skip
 NEEDS = {"openmm_molecule.py": "openmm", "openmm_ml_mm.py": "openmmml"}
@@ -58,6 +59,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_last_line_holds_the_promised_number(name, request, monkeypatch, capsys):
     if name in NEEDS:
         _find(pytest.importorskip(NEEDS[name]))
+    if name.startswith("lammps"):
+        pytest.importorskip("lammps")
     own = name in TRAIN_THEMSELVES
     arguments = [] if own else [str(request.getfixturevalue("model"))]
     monkeypatch.setattr(sys, "argv", [name, *arguments])

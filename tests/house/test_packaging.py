@@ -25,6 +25,7 @@ DOCUMENTS = sorted(
 
 FOR_USERS = (
     "hdf5",
+    "lammps",
     "openmm",
     "phonons",
     "torchsim",

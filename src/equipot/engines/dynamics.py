@@ -95,6 +95,10 @@ def mover(potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) 
             from equipot.engines.torchsim.mover import TorchSimMover
 
             return TorchSimMover(potential, atoms, settings, guard)
+        case "lammps":
+            from equipot.engines.lammps.mover import LammpsMover
+
+            return LammpsMover(potential, atoms, settings, guard)
     raise ValueError(f"engine {settings.engine} is not a part of this version of equipot.")
 
 

@@ -42,6 +42,8 @@ def compiled(
     if not _possible(weights, weights.shape[-1], harmonics):
         return False
     key = (spec, weights.dtype)
+    if batch.halo is not None:  # without mirrored edges nothing can be checked
+        return key in decisions and decisions[key] is None
     if key not in decisions:
         decisions[key] = _reason_against(spec, x, harmonics, weights, batch)
         if decisions[key] is not None:
@@ -57,6 +59,8 @@ def compiled_tabulated(
     if not (whole_vectors(channels, rows.dtype) and _possible(rows, channels, harmonics)):
         return False
     key = (spec, rows.dtype)
+    if batch.halo is not None:
+        return key in tabulated_decisions and tabulated_decisions[key] is None
     if key not in tabulated_decisions:
         tabulated_decisions[key] = _reason_against_tabulated(spec, x, harmonics, weights, batch)
         if tabulated_decisions[key] is not None:

@@ -33,6 +33,7 @@ def edge_product(
     definition and are not read. Weights may be tabulated: then no array of edges × channels is made where a compiled
     program runs.
     """
+    x = batch.of_senders(x) if x is not None else None
     if isinstance(weights, TabulatedWeights):
         if weights.table.paths != len(spec.paths):
             raise ValueError(f"weights for {weights.table.paths} paths; expected {len(spec.paths)}")

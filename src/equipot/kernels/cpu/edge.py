@@ -267,7 +267,7 @@ def _forward(spec: EdgeProduct, graph: tuple[Tensor, ...], x: Tensor | None, y: 
 
 def compiled_edge_product(
     spec: EdgeProduct,
-    x: Float[Tensor, "atoms inputs channels"] | None,
+    x: Float[Tensor, "senders inputs channels"] | None,
     harmonics: Float[Tensor, "edges harmonics"],
     weights: Float[Tensor, "edges paths channels"],
     batch: AtomicBatch,
@@ -287,7 +287,7 @@ def compiled_edge_product(
 
 def compiled_tabulated_product(
     spec: EdgeProduct,
-    x: Float[Tensor, "atoms inputs channels"] | None,
+    x: Float[Tensor, "senders inputs channels"] | None,
     harmonics: Float[Tensor, "edges harmonics"],
     weights: TabulatedWeights,
     batch: AtomicBatch,
