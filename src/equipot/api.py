@@ -32,6 +32,8 @@ from equipot.deploy.model_file import with_proofs
 from equipot.engines.agreement import agreement, chosen
 from equipot.engines.ase import Calculator
 from equipot.engines.dynamics import run_dynamics
+from equipot.engines.ipi.advice import advice
+from equipot.engines.ipi.alone import write_inputs
 from equipot.engines.relax import Relaxation
 from equipot.engines.relax import relax as relax_structure
 from equipot.engines.settings import Dynamics
@@ -291,9 +293,16 @@ def md(
     if isinstance(start, str | Path):
         start = model.last_structure(start)
     chosen = settings if isinstance(settings, Dynamics) else parse(Dynamics, dict(settings or {}), "dynamics")
-    return run_dynamics(
+    first = start if isinstance(start, Atoms) else start[0]
+    if chosen.beads > 1:
+        say(advice(first, chosen.temperature, chosen.beads))
+    run = run_dynamics(
         model.potential, start, chosen, Path(out), progress=lambda s, t: observe(s, t, ""), say=say
     )
+    if chosen.engine == "ipi":
+        model.save(run / "i-pi" / "model.equipot")
+        write_inputs(run / "i-pi", first, chosen, model.potential.targets)
+    return run
 
 
 def structures(model: Model, path: str | Path) -> list[Atoms]:

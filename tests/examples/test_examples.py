@@ -16,6 +16,7 @@ PROMISED = {
     "ase_calculator.py": (-30.0, 30.0),
     "compare_architectures.py": (150.0, 700.0),
     "fine_tuning.py": (0.999999, 1.000001),
+    "ipi_quantum_nuclei.py": (2.0, 4.5),
     "neb.py": (0.0, 0.1),
     "openmm_ml_mm.py": (-0.5, 0.5),
     "openmm_molecule.py": (-30.0, 30.0),

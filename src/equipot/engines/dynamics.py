@@ -99,6 +99,10 @@ def mover(potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) 
             from equipot.engines.lammps.mover import LammpsMover
 
             return LammpsMover(potential, atoms, settings, guard)
+        case "ipi":
+            from equipot.engines.ipi.mover import RingMover
+
+            return RingMover(potential, atoms, settings, guard)
     raise ValueError(f"engine {settings.engine} is not a part of this version of equipot.")
 
 

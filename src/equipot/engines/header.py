@@ -48,9 +48,10 @@ def header(
         "stride": settings.stride,
         "steps": phases[-1].steps,
         "replicas": settings.replicas,
+        "ring": _ring(settings),
         "elements": list(atoms.symbols[: len(masses)]),
         "masses": masses.tolist(),
-        "phases": [asdict(phase) for phase in phases],
+        "phases": [_phase(phase) for phase in phases],
         "recorded": ["energy", *recorded],
         "units": {
             "temperature": "K", "dt": "fs", "tau": "fs", "time": "fs", "masses": "amu", "positions": "Å",
@@ -59,6 +60,28 @@ def header(
         },
         "settings": settings.model_dump(mode="json"),
     }  # fmt: skip
+
+
+def _phase(phase: Phase) -> dict[str, Any]:
+    return {name: value for name, value in asdict(phase).items() if name != "method" or value is not None}
+
+
+def _ring(settings: Dynamics) -> dict[str, Any] | None:
+    """Of a ring polymer: how its beads were moved, and what the trajectory holds of them; None for classical nuclei."""
+    if settings.beads == 1:
+        return None
+    damped = {} if settings.method != "trpmd" else {
+        "lambda": settings.pile_lambda,
+        "friction": "2 lambda omega_k on the internal mode of frequency omega_k of the free ring polymer",
+    }  # fmt: skip
+    return {
+        "beads": settings.beads,
+        "method": settings.method,
+        **damped,
+        "positions": "of the centroid",
+        "momenta": "of the centroid",
+        "energy": "average over the beads, as of everything else that is recorded",
+    }
 
 
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from equipot.config import Config
 
 EngineName = Literal["ase", "openmm", "torchsim", "lammps", "ipi"]
 Thermostat = Literal["langevin", "bussi"]
-Method = Literal["pimd", "rpmd", "trpmd"]
+Method = Literal["pimd", "rpmd", "trpmd", "piglet"]
 TrajectoryFormat = Literal["extxyz", "hdf5"]
 PhaseName = Literal["nvt", "nve", "npt"]
 
@@ -33,6 +33,8 @@ class Dynamics(Config):
     ranks: PositiveInt = 1  # processes among which LAMMPS divides the cell
     beads: PositiveInt = 1  # of a ring polymer; more than one: quantum nuclei with i-PI
     method: Method = "trpmd"  # of ring polymers
+    pile_lambda: PositiveFloat = 0.5  # trpmd: friction 2 λ ω_k on the mode ω_k of the free ring
+    gle: str | None = None  # piglet: file with the matrices of its thermostat
     seed: NonNegativeInt = 1
     trajectory: TrajectoryFormat = "extxyz"  # hdf5: H5MD, needs equipot[hdf5]; smaller, and faster to read
     checkpoint: NonNegativeFloat = 30.0  # s between two restart files
@@ -43,18 +45,21 @@ class Dynamics(Config):
     def phases(self) -> list["Phase"]:
         """What is run, in order."""
         steps = round(1000 * self.equilibration / self.dt)
-        first = [self._phase("nvt", steps, self.thermostat)] if steps else []
-        return [*first, self._phase(*self._production())]
+        sampling: Method = "piglet" if self.method == "piglet" else "pimd"
+        first = [self._phase("nvt", steps, self.thermostat, sampling)] if steps else []
+        return [*first, self._phase(*self._production(), self.method)]
 
     def _production(self) -> tuple[PhaseName, int, Thermostat | None]:
         steps = max(1, round(1000 * self.time / self.dt))
         if self.ensemble == "nve":
-            return "nve", steps, None
+            only_samples = self.beads > 1 and self.method in ("pimd", "piglet")
+            return ("nvt", steps, self.thermostat) if only_samples else ("nve", steps, None)
         return ("npt", steps, self.thermostat) if self.ensemble == "npt" else ("nvt", steps, self.ensemble)
 
-    def _phase(self, name: PhaseName, steps: int, thermostat: Thermostat | None) -> "Phase":
+    def _phase(self, name: PhaseName, steps: int, thermostat: Thermostat | None, method: Method) -> "Phase":
         tau = {"langevin": 1 / self.friction, "bussi": self.taut, None: None}[thermostat]
-        return Phase(name=name, steps=steps, thermostat=thermostat, tau=tau)
+        ring = method if self.beads > 1 else None
+        return Phase(name=name, steps=steps, thermostat=thermostat, tau=tau, method=ring)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +70,4 @@ class Phase:
     steps: int
     thermostat: Thermostat | None
     tau: float | None  # fs
+    method: Method | None = None  # of a ring polymer, whose centroid the thermostat acts on

@@ -15,6 +15,8 @@ from equipot.spectra.prepare import degrees_of_freedom, prepare
 from equipot.spectra.quantum import over_harmonic
 from equipot.spectra.raman import LOWEST, scattering_factor
 from equipot.spectra.result import Header, Spectra, Spectrum
+from equipot.spectra.rings import correction
+from equipot.spectra.rings import notes as ring_notes
 from equipot.spectra.trajectory import Trajectory, read_run
 
 
@@ -65,6 +67,7 @@ def spectrum(
         step=trajectory.step if step_correction else None,
     )
     over_harmonic(quantum, np.ones(1), kelvin)  # an unknown name is refused before the work
+    quantum = correction(quantum, trajectory.rings)
     nm = None if laser is None else float(laser)
     prepared, frame_notes = prepare(trajectory, frame, harmonic)
     curves = [MAKERS[kind](prepared, method, frame, quantum, nm) for kind in chosen]
@@ -72,7 +75,7 @@ def spectrum(
     moving = degrees_of_freedom(trajectory, prepared, "lab", kelvin)
     kinetic = kinetic_temperature([s.velocities for s in prepared.segments], prepared.masses, moving)
     header = Header(
-        method="autocorrelation of time derivatives, classical nuclei",
+        method=_nuclei(trajectory),
         source=trajectory.source,
         model=trajectory.model,
         engine=trajectory.engine,
@@ -95,6 +98,7 @@ def spectrum(
         error=_error(curves[0].line),
         notes=(
             *trajectory.notes,
+            *ring_notes(trajectory.rings, kelvin, bool((trajectory.numbers == 1).any())),
             *left_out,
             *notes,
             *frame_notes,
@@ -146,6 +150,12 @@ def _absolute(sticks: Sticks, laser: float, temperature: float) -> Sticks:
         depolarization=ratio,
         source=sticks.source,
     )
+
+
+def _nuclei(trajectory: Trajectory) -> str:
+    if trajectory.rings is None:
+        return "autocorrelation of time derivatives, classical nuclei"
+    return f"autocorrelation of time derivatives of averages over the beads, {trajectory.rings}"
 
 
 def _error(line: Line) -> str:

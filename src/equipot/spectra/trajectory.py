@@ -6,7 +6,7 @@ RUN/trajectory-...   production only, every `stride` steps: extended XYZ, one fi
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 
 from equipot.data.h5md import VELOCITY, joined, read_h5md
 from equipot.engines.trajectories import files
+from equipot.spectra.rings import Rings, rings
 
 #: what a segment may have beside positions and velocities
 RECORDED = ("energy", "dipole", "polarizability")
@@ -31,7 +32,7 @@ _CONDENSED = 50  # atoms; below, a global thermostat still disturbs single modes
 class Segment:
     """One unbroken piece of dynamics. `None` means not recorded."""
 
-    positions: Float[np.ndarray, "steps atoms 3"]  # Å
+    positions: Float[np.ndarray, "steps atoms 3"]  # Å; of ring polymers centroids, and averages of all else
     velocities: Float[np.ndarray, "steps atoms 3"]  # Å/fs
     energy: Float[np.ndarray, " steps"] | None = None  # potential, eV
     dipole: Float[np.ndarray, "steps 3"] | None = None  # e·Å
@@ -55,6 +56,7 @@ class Trajectory:
     source: str = ""
     model: str | None = None  # hash of the model file
     engine: str | None = None
+    rings: Rings | None = None  # None: classical nuclei
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -75,6 +77,7 @@ def read_run(folder: str | Path) -> Trajectory:
     folder = Path(folder)
     document = _document(folder / "md.json")
     masses = np.array(document["masses"], dtype=float)
+    polymers = rings(document, str(folder / "md.json"))
     check_dynamics(document, len(masses), str(folder / "md.json"))
     every = int(document["stride"])
     replicas = list(_replicas(folder, masses))
@@ -85,6 +88,8 @@ def read_run(folder: str | Path) -> Trajectory:
         if not np.array_equal(first.numbers, atoms.numbers):
             raise ValueError(f"{path}: the atoms differ from those of {origin.name}.")
         segments += _segments(frames, every, path)
+    if polymers is not None:  # the kinetic energy of centroids and averages over the beads conserve nothing
+        segments = [replace(s, energy=None) for s in segments]
     notes = []
     if document.get("status", "finished") != "finished":
         notes.append(f"the run is not finished (status {document['status']}): this is what there is of it")
@@ -103,6 +108,7 @@ def read_run(folder: str | Path) -> Trajectory:
         source=str(folder),
         model=document.get("model_hash") or document.get("model"),
         engine=document.get("engine"),
+        rings=polymers,
         notes=tuple(notes),
     )
 

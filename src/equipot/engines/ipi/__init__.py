@@ -1,0 +1,1 @@
+"""Quantum nuclei: ring polymers moved by i-PI, all beads evaluated as one batch."""
