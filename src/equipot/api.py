@@ -1,6 +1,7 @@
 """The nouns and verbs of equipot in Python; the command line is made of these."""
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
@@ -8,6 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from jaxtyping import Float
 
 from equipot.comparison.config import CompareConfig
 from equipot.comparison.course import Observe
@@ -16,7 +18,7 @@ from equipot.comparison.request import request as compare_config
 from equipot.comparison.run import compare as run_comparison
 from equipot.comparison.table import ModelTable
 from equipot.config import override, parse, read_yaml
-from equipot.data.collate import graph, refuse_unknown
+from equipot.data.collate import batch_of, graph, refuse_unknown
 from equipot.data.conditions import refuse_unseen
 from equipot.data.doctor import inspect
 from equipot.data.frame import Frame
@@ -30,16 +32,19 @@ from equipot.deploy.model_file import save as save_model_file
 from equipot.deploy.model_file import with_proofs
 from equipot.engines.ase import Calculator
 from equipot.engines.dynamics import run_dynamics
+from equipot.engines.isotopes import mass, masses_of
 from equipot.engines.relax import relax
 from equipot.engines.settings import Dynamics
 from equipot.evaluate.metrics import Comparison, evaluate
 from equipot.evaluate.proofs import verify
-from equipot.potential import Potential
+from equipot.potential import Potential, born_charges
 from equipot.spectra.checks import KINDS
-from equipot.spectra.displacements import slopes
+from equipot.spectra.displacements import modes_of
 from equipot.spectra.harmonic import Harmonic
-from equipot.spectra.harmonic import harmonic as normal_modes
+from equipot.spectra.measured import read_measured
+from equipot.spectra.rates import with_dipole_rates
 from equipot.spectra.spectrum import spectrum
+from equipot.spectra.trajectory import Trajectory, read_run
 from equipot.train.config import SHORT, RunConfig
 from equipot.train.inherit import inherited
 from equipot.train.run import Observer, Run, Say
@@ -57,6 +62,7 @@ __all__ = [
     "load",
     "md",
     "read",
+    "read_measured",
     "run_config",
     "spectrum",
     "train",
@@ -122,6 +128,11 @@ class Model:
             with_proofs(self.path, proofs)
             self.document = self.document.model_copy(update={"proofs": proofs})
         return proofs
+
+    def born_charges(self, atoms: Atoms) -> Float[np.ndarray, "atoms 3 3"]:
+        """Z*[i, a, b] = ∂M_a/∂r_ib of every atom, e, learned or by differentiating the dipole."""
+        batch = batch_of([Frame.from_atoms(atoms)], self.potential.elements, self.potential.cutoff)
+        return born_charges(self.potential, batch).detach().double().cpu().numpy()
 
     def double(self) -> Potential:
         """A float64 copy of the potential, for Hessians and proofs."""
@@ -266,21 +277,34 @@ def md(
     )
 
 
-def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:
-    """Normal modes at the minimum nearest to `start`, with infrared and Raman intensities where the model can."""
+def harmonic(
+    model: Model | str | Path, start: Atoms, masses: Mapping[str, float | str] | None = None
+) -> Harmonic:
+    """Normal modes at the minimum nearest to `start`, with infrared and Raman intensities where the model can.
+
+    Of a crystal the phonons at Γ; its sum rules are enforced, and by how much they were missed is kept. The masses are
+    those of `start`, with isotopes by element or index of an atom in their place: {"H": "D"}, {"C": 13.003}.
+    """
     model = model if isinstance(model, Model) else load(model)
     minimum = relax(model.potential, start)
-    derivatives = slopes(model.potential, minimum)
-    return normal_modes(
-        derivatives,
-        minimum.numbers.astype(np.int64),
-        minimum.positions,
-        minimum.get_masses(),
-        rotations=not minimum.pbc.any(),
-        source=model.path.name,
-    )
+    chosen = masses_of(start, {name: mass(value) for name, value in (masses or {}).items()})
+    return modes_of(model.potential, minimum, chosen, source=model.path.name)
 
 
 def first_structure(run: str | Path) -> Atoms:
-    """Where the production of a dynamics run began."""
-    return read(Path(run) / "trajectory-000.extxyz")[0].atoms()
+    """Where the production of a dynamics run began, with its masses."""
+    atoms = read(Path(run) / "trajectory-000.extxyz")[0].atoms()
+    document = json.loads((Path(run) / "md.json").read_text(encoding="utf-8"))
+    atoms.set_masses(document["masses"])
+    return atoms
+
+
+def recorded(run: str | Path, model: Model | None = None) -> Trajectory:
+    """A dynamics run; where it has no dipole, with the rate of it by the Born charges of a model."""
+    found = read_run(run)
+    if model is None or found.has("dipole") or found.has("dipole_rate"):
+        return found
+    names = {"born_charges"} if found.periodic else {"born_charges", "dipole"}
+    if not names & set(model.potential.targets):
+        return found
+    return with_dipole_rates(found, model.potential, first_structure(run), source=model.path.name)

@@ -10,6 +10,7 @@ from equipot import api
 from equipot.cli.options import ModelFile, Overrides, Quiet
 from equipot.cli.screen import Failed, call, progress, say
 from equipot.config import override
+from equipot.engines.isotopes import parse_masses
 
 
 def md(
@@ -25,6 +26,9 @@ def md(
     stride: Annotated[int, typer.Option(help="Steps between two samples.")] = 4,
     ensemble: Annotated[str, typer.Option(help="Production in nve, langevin or bussi.")] = "nve",
     replicas: Annotated[int, typer.Option(help="Independent copies, evaluated together.")] = 1,
+    mass: Annotated[
+        list[str] | None, typer.Option(help="Isotope, for example H=D, C=13.003 or, of one atom, 4=D.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of velocities and thermostat.")] = 1,
     folder: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("md"),
     quiet: Quiet = False,
@@ -37,6 +41,8 @@ def md(
         "temperature": temperature, "time": time, "equilibration": equilibrate, "dt": dt, "stride": stride,
         "ensemble": ensemble, "replicas": replicas, "seed": seed,
     }  # fmt: skip
+    if mass:
+        values["masses"] = parse_masses(mass)
     settings = override(values, overrides or [])
     say(f"Python: {call('equipot.md', model, start, settings, out=folder)}", quiet=quiet)
     try:

@@ -35,6 +35,9 @@ from equipot.potential import Potential
 
 __all__ = ["Dynamics", "DynamicsStopped", "run_dynamics"]
 
+#: what a sample holds of the target of a model
+RECORDED = {"dipole": "dipole", "dipole_rate": "born_charges", "polarizability": "polarizability"}
+
 
 def run_dynamics(
     potential: Potential,
@@ -52,7 +55,8 @@ def run_dynamics(
         start: structure of every replica, or several of one composition that the replicas take in turn.
         settings: ensemble, times, limits.
         folder: md.json, thermo.csv, restart.json and one trajectory per replica.
-        also: properties of the system recorded in every sample; None: dipole and polarizability if the model has them.
+        also: properties of the system recorded in every sample; None: dipole, rate of the dipole (from Born charges)
+            and polarizability if the model has them.
         progress: called with the steps done and all steps.
         say: called with a line when the run was continued or had been finished before.
 
@@ -60,7 +64,7 @@ def run_dynamics(
     """
     atoms = replicated(start, settings)
     recorded = (
-        tuple(n for n in ("dipole", "polarizability") if n in potential.targets)
+        tuple(n for n, source in RECORDED.items() if source in potential.targets)
         if also is None
         else tuple(also)
     )
@@ -90,7 +94,7 @@ class _Run:
         )
         self.total = sum(phase.steps for phase in self.phases)
         self.calculator = atoms.calc = Calculator(potential, replicas=settings.replicas)
-        self.names = {n: n if settings.replicas == 1 else f"replica_{n}" for n in ("energy", *recorded)}
+        self.names = {n: self._computed(n) for n in ("energy", *recorded)}
         self.calculator.also = tuple(self.names.values())  # refuses what the model does not have
         self.calculator.also = ()
         highest = settings.max_temperature or max(5 * settings.temperature, settings.temperature + 1000)
@@ -100,6 +104,12 @@ class _Run:
         self.phase, self.step, self.transferred = 0, 0, 0.0
         self.sizes: dict[str, int] | None = None
         self.saved = time.monotonic()
+
+    def _computed(self, name: str) -> str:
+        """What the calculator is asked for to record this."""
+        source = RECORDED.get(name, name)
+        per_atom = source == "born_charges"
+        return source if per_atom or self.settings.replicas == 1 else f"replica_{source}"
 
     @property
     def done(self) -> int:
@@ -247,9 +257,15 @@ class _Run:
         conserved = None if phase.thermostat == "langevin" else total - self.transferred
         recorder.thermo((phase.name, self.step, moment, temperature, potential, kinetic, total, conserved))
         if self.phase + 1 == len(self.phases):
-            rows = {n: np.asarray(results[full]) for n, full in self.names.items()}
-            rows = rows if self.shape[0] > 1 else {n: row[None] for n, row in rows.items()}
+            rows = {n: self._rows(n, np.asarray(results[full])) for n, full in self.names.items()}
             recorder.frames(self._positions, self._momenta, {"time": moment, "step": self.step}, rows)
+
+    def _rows(self, name: str, value: np.ndarray) -> np.ndarray:
+        """One row for every replica; of Born charges the rate of the dipole, Σ Z*_i v_i, e·Å/fs."""
+        if name == "dipole_rate":
+            velocities = self._momenta / self.masses[:, None] * units.acceleration**0.5
+            return np.einsum("riab,rib->ra", value.reshape(*self.shape, 3), velocities)
+        return value if self.shape[0] > 1 else value[None]
 
     def _save(self, recorder: Recorder) -> None:
         Checkpoint(

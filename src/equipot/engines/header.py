@@ -54,8 +54,8 @@ def header(
         "recorded": ["energy", *recorded],
         "units": {
             "temperature": "K", "dt": "fs", "tau": "fs", "time": "fs", "masses": "amu", "positions": "Å",
-            "momenta": "amu Å / (Å √(amu/eV))", "energy": "eV", "dipole": "e*Å", "polarizability": "Å^3",
-            "drift": "eV/atom/ps", "scatter": "eV/atom",
+            "momenta": "amu Å / (Å √(amu/eV))", "energy": "eV", "dipole": "e*Å",
+            "dipole_rate": "e*Å/fs", "polarizability": "Å^3", "drift": "eV/atom/ps", "scatter": "eV/atom",
         },
         "settings": settings.model_dump(mode="json"),
     }  # fmt: skip
@@ -63,7 +63,8 @@ def header(
 
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """What makes a run another run: settings by their names, model, start, and what is recorded."""
-    old, new = found.get("settings", {}), wanted["settings"]
+    default = Dynamics().model_dump(mode="json")  # of keys that an older version did not have
+    old, new = default | found.get("settings", {}), wanted["settings"]
     keys = [key for key in sorted({*old, *new} - {*_FREE}) if old.get(key) != new.get(key)]
     out = [f"{key} = {old.get(key)} there, {new.get(key)} now" for key in keys]
     names = {

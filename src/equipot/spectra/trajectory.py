@@ -33,7 +33,8 @@ class Segment:
     positions: Float[np.ndarray, "steps atoms 3"]  # Å
     velocities: Float[np.ndarray, "steps atoms 3"]  # Å/fs
     energy: Float[np.ndarray, " steps"] | None = None  # potential, eV
-    dipole: Float[np.ndarray, "steps 3"] | None = None  # e·Å
+    dipole: Float[np.ndarray, "steps 3"] | None = None  # e·Å; of a cell, on any branch
+    dipole_rate: Float[np.ndarray, "steps 3"] | None = None  # Σ Z*_i v_i, e·Å/fs
     polarizability: Float[np.ndarray, "steps 3 3"] | None = None  # Å³
 
     def __len__(self) -> int:
@@ -51,6 +52,7 @@ class Trajectory:
     step: float  # fs, of the integrator
     every: int  # steps between two entries
     periodic: bool = False
+    cell: Float[np.ndarray, "3 3"] | None = None  # Å, vectors as rows; None: no volume
     source: str = ""
     model: str | None = None  # hash of the model file
     engine: str | None = None
@@ -60,6 +62,10 @@ class Trajectory:
     def stride(self) -> float:
         """Time between two entries, fs."""
         return self.step * self.every
+
+    def has(self, name: str) -> bool:
+        """Whether every segment has a series of this name."""
+        return all(getattr(segment, name) is not None for segment in self.segments)
 
     def total_time(self) -> float:
         """Of all segments, fs."""
@@ -101,6 +107,7 @@ def read_run(folder: str | Path) -> Trajectory:
         step=float(document["dt"]),
         every=every,
         periodic=bool(first.pbc.any()),
+        cell=first.cell.array.copy() if first.pbc.all() else None,
         source=str(folder),
         model=document.get("model_hash") or document.get("model"),
         engine=document.get("engine"),
@@ -156,7 +163,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, masses: np.ndarray) -> tuple[_Frames, Atoms]:
-    names = ("energy", "dipole", "polarizability")
+    names = ("energy", "dipole", "dipole_rate", "polarizability")
     columns: dict[str, list[Any]] = {name: [] for name in ("positions", "velocities", *names)}
     steps: list[Any] = []
     first: Atoms | None = None
