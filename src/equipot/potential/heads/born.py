@@ -1,17 +1,20 @@
 """Born effective charges that obey the acoustic sum rule."""
 
+from math import sqrt
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from equipot.batch import AtomicBatch
 from equipot.potential.heads.charges import total_charge
+from equipot.potential.heads.irreps import Component
 from equipot.potential.heads.tensor import SPHERICAL, CartesianTensor
 from equipot.potential.per_element import PerElement
 from equipot.potential.targets import TensorTarget
 from equipot.statistics import TargetStatistics
 from equipot.tensor.features import Features
-from equipot.tensor.irreps import Irreps
+from equipot.tensor.irreps import SCALAR, Irreps
 from equipot.tensor.matrix import to_matrices, to_parts
 
 
@@ -27,6 +30,9 @@ class BornCharges(nn.Module):
         super().__init__()
         one = TargetStatistics(baseline=statistics.baseline, scales=(1.0,))
         self.matrix = CartesianTensor(irreps, TensorTarget(order=2, per="atom"), one)
+        # products of vectors vanish at symmetric sites, where scalars do not
+        bare = self.matrix.direct is None
+        self.trace = Component(irreps, SCALAR, 1, self.matrix.target.rank) if bare else None
         self.scales = statistics.scales
         self.baseline = PerElement(statistics.baseline)
         self.charge = charge
@@ -39,7 +45,10 @@ class BornCharges(nn.Module):
 
     def unconstrained(self, features: Features, batch: AtomicBatch) -> Float[Tensor, "atoms 3 3"]:
         """As learned, before the sum rule."""
-        parts = to_parts(self.matrix(features, batch).unsqueeze(-1), SPHERICAL)
+        matrix = self.matrix(features, batch)
+        if self.trace is not None:
+            matrix = matrix + self.trace(features)[..., None].double() * torch.eye(3).to(matrix) / sqrt(3)
+        parts = to_parts(matrix.unsqueeze(-1), SPHERICAL)
         widths = torch.tensor([1, 3, 5], device=parts.device)
         scale = torch.tensor(self.scales, dtype=parts.dtype, device=parts.device).repeat_interleave(widths)
         learned = to_matrices(scale[:, None] * parts, SPHERICAL).squeeze(-1)
