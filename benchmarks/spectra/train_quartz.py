@@ -63,9 +63,11 @@ def train(data: Path, folder: Path, steps: int) -> Run:
     return api.train(values, folder / "train", observe=observe, say=print)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(description: str | None) -> argparse.ArgumentParser:
     """Arguments that training and spectra share."""
-    out = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    out = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     out.add_argument("data", type=Path)
     out.add_argument("--steps", type=int, default=6000)
     out.add_argument("--out", type=Path, default=Path("runs/quartz"))
@@ -73,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    arguments = parser().parse_args()
+    arguments = parser(__doc__).parse_args()
     print(train(arguments.data, arguments.out, arguments.steps).metrics["test"])
 
 
