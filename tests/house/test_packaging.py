@@ -35,6 +35,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.split(".")[0])
     return names - set(sys.stdlib_module_names) - {"equipot"}
+FOR_USERS = ("spectra",)  # extras that the package imports where they are asked for
 
 
 def normal(name: str) -> str:
@@ -64,7 +65,8 @@ def test_every_dependency_is_pinned_within_its_bounds(requirement):
 )
 def test_every_import_is_a_declared_dependency(path):
     """What comes along by chance, through a dependency of a dependency, is missing elsewhere."""
-    known = {normal(Requirement(line).name) for line in PROJECT["dependencies"]}
+    extras = [line for name in FOR_USERS for line in PROJECT["optional-dependencies"][name]]
+    known = {normal(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
     assert {normal(DISTRIBUTION.get(name, name)) for name in imported(path)} <= known
 
 

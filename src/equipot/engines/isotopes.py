@@ -17,7 +17,7 @@ LETTERS: Mapping[str, float] = MappingProxyType({"D": 2.014101778, "T": 3.016049
 
 def mass(value: Any) -> float:
     """A mass in amu, or the letter of an isotope of hydrogen."""
-    if value in LETTERS:
+    if isinstance(value, str) and value in LETTERS:
         return LETTERS[value]
     try:
         found = float(value)
