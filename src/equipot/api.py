@@ -265,7 +265,7 @@ def md(
     observe: Observer = lambda step, total, text: None,
     say: Say = lambda text: None,
 ) -> Path:
-    """Molecular dynamics on ASE; the folder holds trajectories with dipoles and polarizabilities, and restarts."""
+    """Molecular dynamics on any engine; the folder holds trajectories with dipoles, polarizabilities, restarts."""
     model = model if isinstance(model, Model) else load(model)
     if isinstance(start, str | Path):
         frame = read(start, **model.reading(start))[-1]

@@ -35,6 +35,8 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.split(".")[0])
     return names - set(sys.stdlib_module_names) - {"equipot"}
+
+
 FOR_USERS = ("spectra",)  # extras that the package imports where they are asked for
 
 

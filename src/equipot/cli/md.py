@@ -10,7 +10,9 @@ from equipot import api
 from equipot.cli.options import ModelFile, Overrides, Quiet
 from equipot.cli.screen import Failed, call, progress, say
 from equipot.config import override
+from equipot.engines.catalog import usual_engine
 from equipot.engines.isotopes import parse_masses
+from equipot.engines.settings import EngineName, Method
 
 
 def md(
@@ -24,7 +26,15 @@ def md(
     equilibrate: Annotated[float, typer.Option(help="Thermostatted run before it, ps.")] = 1.0,
     dt: Annotated[float, typer.Option(help="Time step, fs.")] = 0.5,
     stride: Annotated[int, typer.Option(help="Steps between two samples.")] = 4,
-    ensemble: Annotated[str, typer.Option(help="Production in nve, langevin or bussi.")] = "nve",
+    ensemble: Annotated[str, typer.Option(help="Production in nve, langevin, bussi or npt.")] = "nve",
+    pressure: Annotated[float, typer.Option(help="bar, with ensemble npt.")] = 1.0,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(help="Who moves the atoms; none: ipi for ring polymers, lammps for ranks, else ase."),
+    ] = None,
+    ranks: Annotated[int, typer.Option(help="Processes that divide the cell among them (LAMMPS).")] = 1,
+    beads: Annotated[int, typer.Option(help="Of a ring polymer: quantum nuclei (i-PI).")] = 1,
+    method: Annotated[Method, typer.Option(help="Of ring polymers.")] = "trpmd",
     replicas: Annotated[int, typer.Option(help="Independent copies, evaluated together.")] = 1,
     mass: Annotated[
         list[str] | None, typer.Option(help="Isotope, for example H=D, C=13.003 or, of one atom, 4=D.")
@@ -33,16 +43,19 @@ def md(
     folder: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("md"),
     quiet: Quiet = False,
 ) -> None:
-    """Molecular dynamics on ASE, with dipole and polarizability along the way. Started again, it goes on.
+    """Molecular dynamics on any engine, with dipole and polarizability along the way. Started again, it goes on.
 
     Further settings as key=value, for example friction=0.02.
     """
     values: dict[str, Any] = {
         "temperature": temperature, "time": time, "equilibration": equilibrate, "dt": dt, "stride": stride,
-        "ensemble": ensemble, "replicas": replicas, "seed": seed,
+        "ensemble": ensemble, "replicas": replicas, "seed": seed, "engine": engine or usual_engine(beads, ranks),
     }  # fmt: skip
     if mass:
         values["masses"] = parse_masses(mass)
+    values |= {"pressure": pressure} if ensemble == "npt" else {}
+    values |= {"ranks": ranks} if ranks > 1 else {}
+    values |= {"beads": beads, "method": method} if beads > 1 else {}
     settings = override(values, overrides or [])
     say(f"Python: {call('equipot.md', model, start, settings, out=folder)}", quiet=quiet)
     try:

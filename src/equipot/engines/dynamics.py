@@ -1,36 +1,35 @@
-"""Molecular dynamics of one or many independent copies, with ASE's integrators.
+"""Molecular dynamics with any of the engines: one loop that samples, writes, guards and can be killed at any moment.
 
 An NVT phase brings every copy to equilibrium; then rigid motion is taken out and NVE begins, so that spectra have
 3N − 6 degrees of freedom. Everything needed to go on is in the run folder: the same call continues a run that was
-killed, and an NVE or Langevin run continues to the last bit.
+killed, and with ASE an NVE, Langevin or Bussi run continues to the last bit.
 """
 
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
-import ase.units
 import numpy as np
 from ase import Atoms
-from ase.md.bussi import Bussi
-from ase.md.langevin import Langevin
-from ase.md.verlet import VelocityVerlet
 
 from equipot import units
 from equipot.deploy.atomic import write_atomically
-from equipot.engines.ase import Calculator, NotFiniteError
+from equipot.engines.catalog import ENGINES
 from equipot.engines.guard import DynamicsStopped, Guard, keep
 from equipot.engines.header import conservation, differences, header, read_header
 from equipot.engines.momenta import (
-    internal_degrees_of_freedom,
+    degrees_of_freedom,
     kinetic_energies,
     maxwell_boltzmann,
     without_rigid_motion,
 )
+from equipot.engines.mover import Broken, Mover, Place, Sample
 from equipot.engines.recording import Checkpoint, Recorder
 from equipot.engines.replicas import replicated
-from equipot.engines.settings import Dynamics, Phase
+from equipot.engines.settings import Dynamics
 from equipot.potential import Potential
 
 __all__ = ["Dynamics", "DynamicsStopped", "run_dynamics"]
@@ -62,6 +61,8 @@ def run_dynamics(
 
     Raises ValueError when the folder holds a run of other settings, and DynamicsStopped when it blows up.
     """
+    ENGINES[settings.engine].require()
+    ENGINES[settings.engine].check(settings)
     atoms = replicated(start, settings)
     recorded = (
         tuple(n for n, source in RECORDED.items() if source in potential.targets)
@@ -79,8 +80,18 @@ def run_dynamics(
     return run.folder
 
 
+def mover(potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) -> Mover:
+    """The engine that the settings name, with the atoms in it. Engines are imported when they are asked for."""
+    match settings.engine:
+        case "ase":
+            from equipot.engines.ase_mover import AseMover
+
+            return AseMover(potential, atoms, settings, guard)
+    raise ValueError(f"engine {settings.engine} is not a part of this version of equipot.")
+
+
 class _Run:
-    """A run folder and the atoms that move."""
+    """A run folder, the atoms that move, and the engine that moves them."""
 
     def __init__(
         self, potential: Potential, atoms: Atoms, settings: Dynamics, folder: Path, recorded: tuple[str, ...]
@@ -88,28 +99,19 @@ class _Run:
         self.settings, self.folder, self.atoms, self.phases = settings, folder, atoms, settings.phases()
         self.shape = (settings.replicas, len(atoms) // settings.replicas, 3)
         self.masses = atoms.get_masses()[: self.shape[1]]
-        self.rotation = not atoms.pbc.any()
-        self.internal = internal_degrees_of_freedom(
-            atoms.positions[: self.shape[1]], self.masses, self.rotation
-        )
         self.total = sum(phase.steps for phase in self.phases)
-        self.calculator = atoms.calc = Calculator(potential, replicas=settings.replicas)
-        self.names = {n: self._computed(n) for n in ("energy", *recorded)}
-        self.calculator.also = tuple(self.names.values())  # refuses what the model does not have
-        self.calculator.also = ()
+        self.recorded = recorded
         highest = settings.max_temperature or max(5 * settings.temperature, settings.temperature + 1000)
-        self.guard = Guard(temperature=highest, force=settings.max_force)
-        self.header = header(potential, atoms, settings, self.phases, recorded, self.masses)
-        self.rng = np.random.default_rng(settings.seed)
-        self.phase, self.step, self.transferred = 0, 0, 0.0
-        self.sizes: dict[str, int] | None = None
-        self.saved = time.monotonic()
-
-    def _computed(self, name: str) -> str:
-        """What the calculator is asked for to record this."""
-        source = RECORDED.get(name, name)
-        per_atom = source == "born_charges"
-        return source if per_atom or self.settings.replicas == 1 else f"replica_{source}"
+        self.mover = mover(
+            potential,
+            atoms,
+            settings,
+            Guard(temperature=highest, force=settings.max_force, masses=self.masses),
+        )
+        self.header = header(potential, atoms, settings, self.phases, recorded, self.masses, self.mover.name)
+        self.phase, self.step = 0, 0
+        self.saved: Checkpoint | None = None
+        self.moment = time.monotonic()  # of the last restart file
 
     @property
     def done(self) -> int:
@@ -134,158 +136,124 @@ class _Run:
         return found["status"]
 
     def restore(self) -> bool:
-        """Set the state of the last restart file; False when there is none and the run begins."""
-        saved = Checkpoint.read(self.folder)
-        if saved is None:
+        """Read the last restart file; False when there is none and the run begins."""
+        self.saved = Checkpoint.read(self.folder)
+        if self.saved is None:
             return False
-        self.phase, self.step, self.transferred = saved.phase, saved.step, saved.transferred
-        self.atoms.positions[:] = saved.positions
-        self.atoms.set_momenta(np.array(saved.momenta))
-        self.rng.bit_generator.state = saved.random
-        self.sizes = saved.sizes
+        self.phase, self.step = self.saved.phase, self.saved.step
         return True
 
     def go(self, progress: Callable[[int, int], None]) -> None:
         """All that is left of the run."""
         size = self.shape[1]
         copies = [self.atoms[k * size : (k + 1) * size] for k in range(self.shape[0])]
-        recorder = Recorder(self.folder, copies, self.sizes)
+        recorder = Recorder(self.folder, copies, None if self.saved is None else self.saved.sizes)
         try:
-            if self.sizes is None:
-                self._begin(recorder)
+            if self.saved is None:
+                self._begin(recorder, self._start())
+            else:
+                place = Place(positions=np.array(self.saved.positions), momenta=np.array(self.saved.momenta))
+                self._set(place, self.saved.memory)
             while True:
                 self._integrate(recorder, progress)
                 if self.phase + 1 == len(self.phases):
                     break
                 self.phase, self.step = self.phase + 1, 0
-                self._begin(recorder)
+                self._begin(recorder, self.mover.place())
             self._save(recorder)
         finally:
             recorder.close()
+            self.mover.close()
         text = (self.folder / "thermo.csv").read_text(encoding="utf-8")
         self._write_header("finished", conservation(text, self.shape[1]))
 
-    def _begin(self, recorder: Recorder) -> None:
-        """Momenta at the start of a phase, its first sample, and a restart file that stands after both."""
-        if self.done == 0:
-            momenta = maxwell_boltzmann(self.masses, self.settings.temperature, self.shape[0], self.rng)
-            self.atoms.set_momenta(momenta.reshape(-1, 3))
+    def _start(self) -> Place:
+        """The structures, with momenta drawn for them."""
+        rng, temperature = np.random.default_rng(self.settings.seed), self.settings.temperature
+        return Place(
+            positions=self.atoms.positions.reshape(self.shape).copy(),
+            momenta=maxwell_boltzmann(self.masses, temperature, self.shape[0], rng),
+        )
+
+    def _begin(self, recorder: Recorder, place: Place) -> None:
+        """A phase: rigid motion taken out, its first sample, and a restart file that stands after both."""
         if self.done == 0 or self.phases[self.phase].thermostat is None:
-            clean = without_rigid_motion(self._momenta, self._positions, self.masses, self.rotation)
-            self.atoms.set_momenta(clean.reshape(-1, 3))
-        self.transferred = 0.0
-        self.calculator.also = self._wanted()
-        self.calculator.reset()
-        self.atoms.get_forces()
-        self._sample(recorder)
+            rotation = not self.atoms.pbc.any()
+            clean = without_rigid_motion(place.momenta, place.positions, self.masses, rotation)
+            place = replace(place, momenta=clean)
+        self._set(place, None)
+        self._record(recorder)
         self._save(recorder)
+
+    def _set(self, place: Place, memory: Mapping[str, Any] | None) -> None:
+        phase = self.phases[self.phase]
+        self.freedom = degrees_of_freedom(phase, self.atoms, self.shape[1])
+        computed = tuple(RECORDED.get(name, name) for name in self.recorded)
+        self.mover.begin(phase, place, computed if self._last else (), memory)
 
     def _integrate(self, recorder: Recorder, progress: Callable[[int, int], None]) -> None:
         phase, stride = self.phases[self.phase], self.settings.stride
-        integrator = self._integrator(phase)
-        wanted, before = self._wanted(), self.done - self.step
-        self.calculator.also = ()
-        forces = self.atoms.get_forces()
         while self.step < phase.steps:
-            sampling = (self.step + 1) % stride == 0
-            self.calculator.also = wanted if sampling else ()
-            forces = self._advance(integrator, forces)
-            self.step += 1
+            steps = min(stride - self.step % stride, phase.steps - self.step, self.mover.pace)
+            sampling = (self.step + steps) % stride == 0
+            try:
+                self.mover.advance(steps, sampling)
+            except Broken as broken:
+                self._stop(broken)
+            self.step += steps
             if sampling:
-                self._sample(recorder)
-            if time.monotonic() - self.saved >= self.settings.checkpoint:
+                self._record(recorder)
+            if time.monotonic() - self.moment >= self.settings.checkpoint:
                 self._save(recorder)
-            progress(before + self.step, self.total)
-
-    def _advance(self, integrator: VelocityVerlet | Langevin, forces: np.ndarray) -> np.ndarray:
-        """One step of ASE's integrator, looked at before it is believed."""
-        good = self.atoms.positions.copy(), self.atoms.get_momenta()
-        try:
-            forces = integrator.step(forces)
-        except NotFiniteError as error:
-            self._stop(good, error.atom, str(error))
-        complaint = self.guard.complaint(
-            self._momenta, forces.reshape(self.shape), self.masses, self._freedom
-        )
-        if complaint is not None:
-            self._stop(good, *complaint)
-        if isinstance(integrator, Bussi):
-            self.transferred = integrator.transferred_energy
-        return forces
-
-    def _integrator(self, phase: Phase) -> VelocityVerlet | Langevin:
-        dt, temperature = self.settings.dt * ase.units.fs, self.settings.temperature
-        if phase.thermostat is None:
-            return VelocityVerlet(self.atoms, dt)
-        if phase.thermostat == "langevin":
-            friction = self.settings.friction / ase.units.fs
-            return Langevin(
-                self.atoms, dt, temperature_K=temperature, friction=friction, rng=self.rng, fixcm=False
-            )
-        bussi = Bussi(self.atoms, dt, temperature, self.settings.taut * ase.units.fs, rng=self.rng)
-        # ASE counts 3N degrees of freedom, but a global rescaling never excites the rigid motions taken out above
-        bussi.ndof = self._freedom
-        bussi.target_kinetic_energy = 0.5 * units.kB * temperature * bussi.ndof
-        bussi.transferred_energy = self.transferred
-        return bussi
+            progress(self.done, self.total)
 
     @property
-    def _freedom(self) -> int:
-        """Degrees of freedom of one replica that carry kinetic energy."""
-        return (
-            3 * self.shape[1] if self.phases[self.phase].thermostat == "langevin" else max(self.internal, 1)
-        )
+    def _last(self) -> bool:
+        """Whether this phase is the production."""
+        return self.phase + 1 == len(self.phases)
 
-    @property
-    def _positions(self) -> np.ndarray:
-        return self.atoms.positions.reshape(self.shape)
-
-    @property
-    def _momenta(self) -> np.ndarray:
-        return self.atoms.get_momenta().reshape(self.shape)
-
-    def _wanted(self) -> tuple[str, ...]:
-        """What a sample of this phase needs beside energy and forces."""
-        return tuple(self.names.values()) if self.phase + 1 == len(self.phases) else (self.names["energy"],)
-
-    def _sample(self, recorder: Recorder) -> None:
-        results, phase = self.calculator.results, self.phases[self.phase]
-        kinetic = float(kinetic_energies(self._momenta, self.masses).mean())
-        potential = results["energy"] / self.shape[0]
-        temperature, moment = 2 * kinetic / (self._freedom * units.kB), self.step * self.settings.dt
-        total = potential + kinetic
-        conserved = None if phase.thermostat == "langevin" else total - self.transferred
+    def _record(self, recorder: Recorder) -> None:
+        sample, phase, moment = self.mover.sample(), self.phases[self.phase], self.step * self.settings.dt
+        kinetic = float(kinetic_energies(sample.place.momenta, self.masses).mean())
+        potential = float(sample.energy.mean())
+        temperature, total = 2 * kinetic / (self.freedom * units.kB), potential + kinetic
+        conserved = None if sample.transferred is None else total - sample.transferred
         recorder.thermo((phase.name, self.step, moment, temperature, potential, kinetic, total, conserved))
-        if self.phase + 1 == len(self.phases):
-            rows = {n: self._rows(n, np.asarray(results[full])) for n, full in self.names.items()}
-            recorder.frames(self._positions, self._momenta, {"time": moment, "step": self.step}, rows)
+        if self._last:
+            recorder.frames(
+                sample.place.positions,
+                sample.place.momenta,
+                {"time": moment, "step": self.step},
+                {"energy": sample.energy, **{name: self._row(name, sample) for name in self.recorded}},
+                sample.cell,
+            )
 
-    def _rows(self, name: str, value: np.ndarray) -> np.ndarray:
+    def _row(self, name: str, sample: Sample) -> np.ndarray:
         """One row for every replica; of Born charges the rate of the dipole, Σ Z*_i v_i, e·Å/fs."""
-        if name == "dipole_rate":
-            velocities = self._momenta / self.masses[:, None] * units.acceleration**0.5
-            return np.einsum("riab,rib->ra", value.reshape(*self.shape, 3), velocities)
-        return value if self.shape[0] > 1 else value[None]
+        value = sample.recorded[RECORDED.get(name, name)]
+        if name != "dipole_rate":
+            return value
+        velocities = sample.place.momenta / self.masses[:, None] * units.acceleration**0.5
+        return np.einsum("riab,rib->ra", value, velocities)
 
     def _save(self, recorder: Recorder) -> None:
+        place = self.mover.place()
         Checkpoint(
             phase=self.phase,
             step=self.step,
-            positions=self.atoms.positions.tolist(),
-            momenta=self.atoms.get_momenta().tolist(),
-            random=dict(self.rng.bit_generator.state),
-            transferred=float(self.transferred),
+            positions=place.positions.tolist(),
+            momenta=place.momenta.tolist(),
+            memory=self.mover.memory(),
             sizes=recorder.sizes(),
         ).write(self.folder)
-        self.saved = time.monotonic()
+        self.moment = time.monotonic()
 
-    def _stop(self, good: tuple[np.ndarray, np.ndarray], atom: int | None, what: str) -> None:
-        last = self.atoms.copy()
-        last.positions[:], last.arrays["momenta"][:] = good
-        size, step = self.shape[1], self.step + 1
+    def _stop(self, broken: Broken) -> NoReturn:
+        good, bad = (_at(self.atoms, place) for place in (broken.good, broken.bad))
+        size, step, atom = self.shape[1], self.step + broken.step, broken.atom
         chosen = slice(None) if atom is None else slice(atom // size * size, (atom // size + 1) * size)
         path = self.folder / "stopped.extxyz"
-        keep(path, [last[chosen], self.atoms[chosen]])
+        keep(path, [good[chosen], bad[chosen]])
         self._write_header("stopped")
         who = (
             ""
@@ -294,7 +262,7 @@ class _Run:
         )
         raise DynamicsStopped(
             f"{self.folder}: stopped at step {step} of {self.phases[self.phase].name},"
-            f" {step * self.settings.dt:g} fs: {who}{what}.\n"
+            f" {step * self.settings.dt:g} fs: {who}{broken.what}.\n"
             f"The last good frame and this one are in {path}. The model has left what it was trained on, or the time"
             " step is too long: label that frame and train with it, or take a shorter step or a lower temperature."
         ) from None
@@ -302,6 +270,14 @@ class _Run:
     def _write_header(self, status: str, conservation: dict[str, float] | None = None) -> None:
         document = {**self.header, "status": status, "conservation": conservation}
         write_atomically(self.folder / "md.json", (json.dumps(document, indent=1) + "\n").encode())
+
+
+def _at(atoms: Atoms, place: Place) -> Atoms:
+    """A copy of the atoms in another place, without a calculator."""
+    out = atoms.copy()
+    out.positions[:] = place.positions.reshape(-1, 3)
+    out.set_momenta(place.momenta.reshape(-1, 3))
+    return out
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -22,22 +22,23 @@ class Guard:
 
     temperature: float  # K, of one replica
     force: float  # eV/Å, on one atom
+    masses: np.ndarray  # amu, of the atoms of one replica
 
     def complaint(
-        self, momenta: np.ndarray, forces: np.ndarray, masses: np.ndarray, degrees_of_freedom: int
+        self, momenta: np.ndarray, forces: np.ndarray, degrees_of_freedom: int
     ) -> tuple[int, str] | None:
         """The worst atom and what is wrong with it, for momenta and forces [replicas, atoms, 3]."""
         strength = np.einsum("rax,rax->ra", forces, forces)
         worst = int(strength.argmax())
         if not strength.flat[worst] <= self.force**2:  # so written, NaN complains too
             return worst, f"force {np.sqrt(strength.flat[worst]):.3g} eV/Å, limit {self.force:g}"
-        kinetic = kinetic_energies(momenta, masses)
+        kinetic = kinetic_energies(momenta, self.masses)
         hottest = int(kinetic.argmax())
-        temperature = 2 * kinetic[hottest] / (max(degrees_of_freedom, 1) * units.kB)
+        temperature = 2 * kinetic[hottest] / (degrees_of_freedom * units.kB)
         if temperature <= self.temperature:
             return None
-        fastest = int((np.square(momenta[hottest]).sum(1) / masses).argmax())
-        where = hottest * len(masses) + fastest
+        fastest = int((np.square(momenta[hottest]).sum(1) / self.masses).argmax())
+        where = hottest * len(self.masses) + fastest
         return where, f"temperature of its replica {temperature:.0f} K, limit {self.temperature:.0f}"
 
 

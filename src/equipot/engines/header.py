@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import ase
 import numpy as np
 from ase import Atoms
 
@@ -25,6 +24,7 @@ def header(
     phases: Sequence[Phase],
     recorded: Sequence[str],
     masses: np.ndarray,
+    engine: str,
 ) -> dict[str, Any]:
     """The document, but for its status and what was conserved."""
     inputs = [atoms.arrays[name] for name in ATOMIC_VECTORS if name in atoms.arrays]
@@ -41,7 +41,7 @@ def header(
         "format": 1,
         "model_hash": model_hash(potential),
         "start_hash": digest(*state, masses),
-        "engine": f"ase {ase.__version__}",
+        "engine": engine,
         "ensemble": settings.ensemble,
         "temperature": settings.temperature,
         "dt": settings.dt,
@@ -63,8 +63,8 @@ def header(
 
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """What makes a run another run: settings by their names, model, start, and what is recorded."""
-    default = Dynamics().model_dump(mode="json")  # of keys that an older version did not have
-    old, new = default | found.get("settings", {}), wanted["settings"]
+    # a setting that came later had its default before
+    old, new = {**Dynamics().model_dump(mode="json"), **found.get("settings", {})}, wanted["settings"]
     keys = [key for key in sorted({*old, *new} - {*_FREE}) if old.get(key) != new.get(key)]
     out = [f"{key} = {old.get(key)} there, {new.get(key)} now" for key in keys]
     names = {

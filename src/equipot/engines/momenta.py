@@ -4,9 +4,11 @@ Arrays are [replicas, atoms, 3]; masses belong to one copy. Momenta in the units
 """
 
 import numpy as np
+from ase import Atoms
 from jaxtyping import Float
 
 from equipot import units
+from equipot.engines.settings import Phase
 
 _LINEAR = 1e-6  # of the largest moment of inertia: below, an axis has no rotation about it
 
@@ -49,6 +51,17 @@ def internal_degrees_of_freedom(
         return free
     moments = np.linalg.eigvalsh(_inertia(_centered(positions[None], masses), masses)[0])
     return free - int((moments > _LINEAR * moments[-1]).sum())
+
+
+def degrees_of_freedom(phase: Phase, atoms: Atoms, size: int) -> int:
+    """Those of one replica, the first `size` atoms, that carry kinetic energy in a phase; at least one.
+
+    Langevin dynamics excites all 3N; anything else leaves the rigid motions, once taken out, at rest.
+    """
+    if phase.thermostat == "langevin":
+        return 3 * size
+    masses, rotation = atoms.get_masses()[:size], not atoms.pbc.any()
+    return max(internal_degrees_of_freedom(atoms.positions[:size], masses, rotation), 1)
 
 
 def kinetic_energies(

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,10 +37,9 @@ class Checkpoint:
 
     phase: int
     step: int
-    positions: list[list[float]]
-    momenta: list[list[float]]
-    random: dict[str, Any]  # state of the bit generator
-    transferred: float  # eV, given by a Bussi thermostat
+    positions: list[list[list[float]]]  # replicas, atoms, 3
+    momenta: list[list[list[float]]]
+    memory: dict[str, Any]  # what the engine remembers beside them
     sizes: dict[str, int]  # bytes
 
     def write(self, folder: Path) -> None:
@@ -51,7 +50,15 @@ class Checkpoint:
     def read(cls, folder: Path) -> "Checkpoint | None":
         """The state to go on from; None at the very start."""
         path = folder / "restart.json"
-        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        if not path.exists():
+            return None
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if set(found) != {field.name for field in fields(cls)}:
+            raise ValueError(
+                f"{path}: written by another version of equipot, which this one cannot go on from. Finish the run with"
+                " that version, or begin it anew in another folder."
+            )
+        return cls(**found)
 
 
 class Recorder:
@@ -75,9 +82,12 @@ class Recorder:
         momenta: np.ndarray,
         info: Mapping[str, Any],
         rows: Mapping[str, np.ndarray],
+        cell: np.ndarray | None = None,
     ) -> None:
-        """One frame of every replica: `info` is common to all, `rows` holds one row per replica."""
+        """One frame of every replica: `info` and a changed cell are common to all, `rows` holds a row per replica."""
         for k, (atoms, file) in enumerate(zip(self.copies, self._trajectories, strict=True)):
+            if cell is not None:
+                atoms.set_cell(cell)
             atoms.positions[:] = positions[k]
             atoms.set_momenta(momenta[k])
             atoms.info.update(info, **{name: _plain(row[k]) for name, row in rows.items()})

@@ -8,7 +8,10 @@ from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, Positive
 from equipot.config import Config
 from equipot.engines.isotopes import mass
 
+EngineName = Literal["ase", "openmm", "torchsim", "lammps", "ipi"]
 Thermostat = Literal["langevin", "bussi"]
+Method = Literal["pimd", "rpmd", "trpmd"]
+PhaseName = Literal["nvt", "nve", "npt"]
 
 
 class Dynamics(Config):
@@ -18,12 +21,18 @@ class Dynamics(Config):
     dt: PositiveFloat = 0.5  # fs
     time: PositiveFloat = 10.0  # ps of production, of every replica
     equilibration: NonNegativeFloat = 1.0  # ps of NVT before it
-    ensemble: Literal["nve", "langevin", "bussi"] = "nve"  # of the production
+    ensemble: Literal["nve", "langevin", "bussi", "npt"] = "nve"  # of the production
     thermostat: Thermostat = "langevin"  # of the equilibration
     friction: PositiveFloat = 0.01  # 1/fs, Langevin
     taut: PositiveFloat = 100.0  # fs, Bussi
     stride: PositiveInt = 4  # steps between two samples
+    pressure: float = 1.0  # bar, with ensemble npt
+    taup: PositiveFloat = 1000.0  # fs, of the barostat
     replicas: PositiveInt = 1
+    engine: EngineName = "ase"
+    ranks: PositiveInt = 1  # processes among which LAMMPS divides the cell
+    beads: PositiveInt = 1  # of a ring polymer; more than one: quantum nuclei with i-PI
+    method: Method = "trpmd"  # of ring polymers
     seed: NonNegativeInt = 1
     checkpoint: NonNegativeFloat = 30.0  # s between two restart files
     max_temperature: PositiveFloat | None = None  # K, of one replica; None: the greater of 5 T and T + 1000 K
@@ -39,11 +48,13 @@ class Dynamics(Config):
         first = [self._phase("nvt", steps, self.thermostat)] if steps else []
         return [*first, self._phase(*self._production())]
 
-    def _production(self) -> tuple[Literal["nvt", "nve"], int, Thermostat | None]:
+    def _production(self) -> tuple[PhaseName, int, Thermostat | None]:
         steps = max(1, round(1000 * self.time / self.dt))
-        return ("nve", steps, None) if self.ensemble == "nve" else ("nvt", steps, self.ensemble)
+        if self.ensemble == "nve":
+            return "nve", steps, None
+        return ("npt", steps, self.thermostat) if self.ensemble == "npt" else ("nvt", steps, self.ensemble)
 
-    def _phase(self, name: Literal["nvt", "nve"], steps: int, thermostat: Thermostat | None) -> "Phase":
+    def _phase(self, name: PhaseName, steps: int, thermostat: Thermostat | None) -> "Phase":
         tau = {"langevin": 1 / self.friction, "bussi": self.taut, None: None}[thermostat]
         return Phase(name=name, steps=steps, thermostat=thermostat, tau=tau)
 
@@ -52,7 +63,7 @@ class Dynamics(Config):
 class Phase:
     """A stretch of dynamics under one rule."""
 
-    name: Literal["nvt", "nve"]
+    name: PhaseName
     steps: int
     thermostat: Thermostat | None
     tau: float | None  # fs
