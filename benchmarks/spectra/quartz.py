@@ -3,14 +3,15 @@
     python benchmarks/spectra/quartz.py DATA
 
 DATA is a folder with dielectric_sio2 (160 frames, PBE; see `train_quartz.py`, which this script runs first) and
-ir_reference (SiO2-IR-dfpt.dat, SiO2-epsim-dfpt.dat: phonons at Γ of the 9-atom cell, PBE), both of Falletta et al.,
-Nat. Commun. 2025. Three steps: the model's phonons of the 9-atom cell; dynamics of 72 atoms, NVT and then NVE, in which
-the rate of the dipole (by Born charges) and the polarizability are recorded; the spectra. Started again, it goes on.
+ir_reference (SiO2-IR-dfpt.dat: phonons at Γ of the 9-atom cell, PBE), both of Falletta et al., Nat. Commun. 2025. Three
+steps: the model's phonons of the 9-atom cell; dynamics of 72 atoms, NVT and then NVE, in which the rate of the dipole
+(by Born charges) and the polarizability are recorded; the spectra. Started again, it goes on.
 """
 
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,11 @@ from equipot.spectra.harmonic import Harmonic, Sticks
 from equipot.spectra.infrared import KM_MOL_DEBYE, per_volume
 from equipot.spectra.measured import read_measured
 from equipot.spectra.result import Spectra
+from equipot.spectra.scores import broaden
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "quartz.json"
-FIGURE = ROOT / "docs" / "figures" / "quartz_spectra.svg"
+FIGURE = ROOT / "docs" / "figures" / "quartz_spectra.png"
 ATOMS_72 = [[2, 0, 0], [1, 2, 0], [0, 0, 2]]  # the orthorhombic cell of the data, of hexagonal ones
 #: cm⁻¹, measured A1 Raman lines: Scott, Porto, Phys. Rev. 161, 903 (1967)
 RAMAN_A1 = (207.0, 356.0, 464.0, 1085.0)
@@ -108,13 +110,15 @@ def dynamics(model: api.Model, start: Atoms, folder: Path, picoseconds: float) -
     return api.md(model, make_supercell(start, ATOMS_72), settings, folder, observe=observe, say=print)
 
 
-def reference(data: Path, dfpt: np.ndarray, folder: Path) -> tuple[Path, Sticks]:
-    """The dielectric loss as a file of named columns, and the lines of perturbation theory per volume."""
-    loss = np.loadtxt(data / "ir_reference" / "SiO2-epsim-dfpt.dat")
+def reference(dfpt: np.ndarray, volume: float, resolution: float, folder: Path) -> tuple[Path, Sticks]:
+    """Lines of perturbation theory, and n·α of them with the width of the run as a file of named columns."""
+    lines = Sticks(wavenumber=dfpt[:, 1], value=KM_MOL_DEBYE * dfpt[:, 3], source="DFPT, PBE")
+    grid = np.arange(0.0, 1501.0)
+    curve = per_volume(volume) * broaden(lines.wavenumber, lines.value, grid, resolution)
     path = folder / "dfpt_pbe.csv"
-    text = "".join(f"{nu:.9g},{value:.9g}\n" for nu, value in loss)
-    path.write_text("wavenumber_cm-1,dielectric_loss\n" + text, encoding="utf-8")
-    return path, Sticks(wavenumber=dfpt[:, 1], value=KM_MOL_DEBYE * dfpt[:, 3], source="DFPT, PBE")
+    text = "".join(f"{nu:.9g},{value:.9g}\n" for nu, value in zip(grid, curve, strict=True))
+    path.write_text("wavenumber_cm-1,n·α [cm-1]\n" + text, encoding="utf-8")
+    return path, lines
 
 
 def summary(spectra: Spectra, dfpt: Sticks, volume: float) -> dict[str, Any]:
@@ -157,20 +161,19 @@ def main() -> None:
     write_harmonic(modes, given.out / "harmonic.json")
     print(json.dumps(record, indent=1))
     folder = dynamics(model, start, given.out / f"md{'-unfinished' * given.unfinished}", given.time)
-    path, lines = reference(given.data, dfpt, given.out)
     volume = float(start.get_volume())
-    theirs = Harmonic(
-        **{**vars(modes), "infrared": None, "isotropic": None, "anisotropic": None, "source": lines.source}
-        | {"wavenumbers": lines.wavenumber, "infrared": lines.value}
+    spectra = api.spectrum(folder, ["ir", "raman", "power"], harmonic=modes)
+    path, lines = reference(dfpt, volume, spectra.header.resolution, given.out)
+    theirs = replace(
+        modes, isotropic=None, wavenumbers=lines.wavenumber, infrared=lines.value, source=lines.source
     )
-    spectra = api.spectrum(api.recorded(folder), ["ir", "raman", "power"], harmonic=modes, reference=theirs)
-    spectra = with_measured(spectra, read_measured(path), "ir", (50.0, 1400.0), broadening=10.0)
+    spectra = api.spectrum(folder, ["ir", "raman", "power"], harmonic=modes, reference=theirs)
+    spectra = with_measured(spectra, read_measured(path), "ir", (50.0, 1400.0))
     spectra.write(given.out / "spectra")
     drawn = figure(spectra, kinds=("ir", "raman"))
     for axes in drawn.axes:
         axes.set_xlim(0, 1400)
-    FIGURE.parent.mkdir(exist_ok=True)
-    drawn.savefig(FIGURE)
+    drawn.savefig(FIGURE, dpi=110)
     result = {
         "what": "alpha-quartz: one small NequIP, its phonons and its spectra at 300 K beside DFPT (PBE)",
         "frames": {"train": 130, "valid": 10, "test": 20},

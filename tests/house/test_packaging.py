@@ -24,6 +24,7 @@ DOCUMENTS = sorted(
 
 
 DISTRIBUTION = {"yaml": "pyyaml"}  # where the name that is imported is another one
+FOR_USERS = ("spectra",)  # extras that the package imports where they are asked for
 
 
 def imported(path: Path) -> set[str]:
@@ -35,9 +36,6 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.split(".")[0])
     return names - set(sys.stdlib_module_names) - {"equipot"}
-
-
-FOR_USERS = ("spectra",)  # extras that the package imports where they are asked for
 
 
 def normal(name: str) -> str:

@@ -100,7 +100,7 @@ def _absorption(
     wavenumber: np.ndarray, values: np.ndarray, names: list[str]
 ) -> tuple[np.ndarray, str, tuple[str, ...]]:
     """What the columns mean, its name, and a note where it was converted."""
-    name = re.sub(r"^value\s*", "", names[0]).strip(" []") or "value"
+    name = re.sub(r"^value\s*\[(.*)\]$", r"\1", names[0])  # of a file that equipot wrote: the unit says it
     if names == ["n", "k"]:
         return 4 * np.pi * wavenumber * values.prod(axis=1), "n·α [cm-1]", ("n·α = 4πν·n·k",)
     if name == "dielectric_loss":
