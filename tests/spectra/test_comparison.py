@@ -84,7 +84,8 @@ def test_it_is_drawn_written_and_said(cold, tmp_path):
     found = with_measured(made, measured(np.interp(GRID, x, y)), limits=(500.0, 4000.0))
     assert found["raman"].comparison is None
     axes = figure(found, kinds=("ir",)).axes[0]
-    assert any("m.csv, absorbance" in line.get_label() for line in axes.lines)
+    (drawn,) = [line for line in axes.lines if "m.csv, absorbance" in line.get_label()]
+    assert max(drawn.get_ydata()) < axes.get_ylim()[1]
     assert any("m.csv" in (t.name or "") for t in plotly_figure(found, "ir").data)
     found.write(tmp_path)
     document = json.loads((tmp_path / "ir.json").read_text())["comparison"]

@@ -108,9 +108,10 @@ def _draw(axes: Axes, one: Spectrum, normalize: str | None, overlay: Overlay | N
     value, error = factor * one.value, factor * one.stderr
     axes.fill_between(one.wavenumber, value - error, value + error, color=BLUE, alpha=0.3, linewidth=0)
     axes.plot(one.wavenumber, value, color=BLUE, linewidth=1.0, label="dynamics")
-    for name, (x, y) in (overlay or {}).items():
-        axes.plot(x, _matched(one, x, y) * factor, color=ORANGE, linewidth=1.0, label=name)
-    if overlay:
+    drawn = {name: (x, _matched(one, x, y) * factor) for name, (x, y) in overlay.items()}
+    for name, (x, y) in drawn.items():
+        axes.plot(x, y, color=ORANGE, linewidth=1.0, label=name)
+    if drawn:
         axes.legend(frameon=False, fontsize=8)
     axes.axhline(0.0, color=GREY, linewidth=0.5)
     axes.set_ylabel(f"{one.label}\n{unit}", fontsize=8)
@@ -118,6 +119,7 @@ def _draw(axes: Axes, one: Spectrum, normalize: str | None, overlay: Overlay | N
     shown = (one.wavenumber >= low) & (one.wavenumber <= high) & np.isfinite(value)
     if shown.any():
         top, bottom = float(np.max(value[shown] + error[shown])), float(np.min(value[shown]))
+        top = max([top, *(float(y[(x >= low) & (x <= high)].max(initial=0.0)) for x, y in drawn.values())])
         axes.set_ylim(min(0.0, bottom) - 0.03 * top, 1.05 * top)
 
 
