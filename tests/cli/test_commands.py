@@ -179,6 +179,28 @@ def test_a_run_in_hdf5_gives_a_spectrum(equipot, tiny):
     assert said.code == 0, said.err
 
 
+def test_spectrum_beside_a_measured_one_with_heavy_hydrogen(equipot, tiny, tmp_path):
+    (tmp_path / "water.csv").write_text(
+        "wavenumber_cm-1,absorbance\n" + "".join(f"{x},{1 + x % 7}\n" for x in range(400, 4001, 5))
+    )
+    line = f"spectrum {tiny.dynamics} --ir --reference water.csv --range 500:3900 --broaden 20 --out {tmp_path / 'out'}"
+    said = equipot(line)
+    assert said.code == 0
+    assert "water.csv, absorbance, 500 to 3900" in said.out and "Pearson" in said.out and "W1" in said.out
+    found = json.loads(equipot(f"{line} --json").out)["comparison"]["ir"]
+    assert found["low"] == 500 and found["broadening_cm-1"] == 20
+    assert equipot(f"{line} --range 3900:500").code == 2
+    refused = equipot(f"spectrum {tiny.dynamics} --mass H=D")
+    assert refused.code == 2 and "need --model" in refused.out + refused.err
+
+
+def test_md_of_an_isotope(equipot, tiny, tmp_path):
+    out = tmp_path / "heavy"
+    said = equipot(f"md {tiny.run / 'model.equipot'} {tiny.data} {LIMITS} --time 0.01 --mass H=D --out {out}")
+    assert said.code == 0
+    assert json.loads((out / "md.json").read_text())["masses"][1] == pytest.approx(2.0141, abs=1e-4)
+
+
 def test_spectrum_leaves_figures_and_numbers(equipot, tiny, tmp_path):
     said = equipot(f"spectrum {tiny.dynamics} --ir --power --out {tmp_path}")
     assert said.code == 0

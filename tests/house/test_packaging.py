@@ -25,9 +25,11 @@ DOCUMENTS = sorted(
 
 FOR_USERS = (
     "hdf5",
+    "ipi",
     "lammps",
     "openmm",
     "phonons",
+    "spectra",
     "torchsim",
 )  # extras that the package imports where they are asked for
 DISTRIBUTION = {

@@ -7,7 +7,12 @@ finite differences is limited by those, 1e-7.
 """
 
 from equipot.testing.compare import Residuals, compare, worst
-from equipot.testing.conservation import net_force, net_torque, total_charge_error
+from equipot.testing.conservation import (
+    acoustic_sum_error,
+    net_force,
+    net_torque,
+    total_charge_error,
+)
 from equipot.testing.derivatives import (
     force_loss_gradient,
     forces_by_differences,
@@ -41,6 +46,7 @@ from equipot.testing.transformations import representation, transformed
 
 __all__ = [
     "Residuals",
+    "acoustic_sum_error",
     "as_frame",
     "batch_composition",
     "chain",
