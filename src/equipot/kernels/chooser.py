@@ -1,13 +1,16 @@
 """Which back end computes an edge operation, and the proof that it may.
 
-On a CPU with a compiler, operations of at least 16 channels run as generated C++. Before the first use of a program its
-values and derivatives are compared with the reference on the structure at hand; one that disagrees is refused, loudly,
-and the reference computes instead. `EQUIPOT_KERNELS=reference` switches compiled programs off.
+Operations of at least 16 channels run as generated programs: C++ on a CPU with a compiler, Triton on CUDA (and on a CPU
+where TRITON_INTERPRET=1 asks for its interpreter). Before the first use of a program its values and derivatives are
+compared with the reference on the structure at hand; one that disagrees is refused, loudly, and the reference computes
+instead. `EQUIPOT_KERNELS=reference` switches programs off.
 """
 
 import logging
 import os
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 
 import torch
 from torch import Tensor
@@ -22,6 +25,8 @@ from equipot.kernels.cpu.edge import (
     whole_vectors,
 )
 from equipot.kernels.description import EdgeProduct, Path
+from equipot.kernels.gpu.build import installed, interpreted
+from equipot.kernels.gpu.edge import triton_edge_product, triton_tabulated_product
 from equipot.kernels.interpolation import TabulatedWeights, reference_interpolate
 from equipot.kernels.reference import reference_edge_product
 from equipot.tensor.irreps import SCALAR
@@ -30,38 +35,62 @@ log = logging.getLogger("equipot")
 
 CHECKED_ATOMS = 32  # of the first structure that a program sees
 
-#: what was decided, and why: (description, precision) -> None, or the reason for the reference
-decisions: dict[tuple[EdgeProduct, torch.dtype], str | None] = {}
-tabulated_decisions: dict[tuple[EdgeProduct, torch.dtype], str | None] = {}
+
+@dataclass(frozen=True)
+class BackEnd:
+    """Who computes, with weights that are given and with those of a table."""
+
+    name: str
+    product: Callable[..., Tensor]
+    tabulated: Callable[..., Tensor]
+
+
+#: a description, its channels, their precision, and the back end that was asked
+Decided = tuple[EdgeProduct, int, torch.dtype, str]
+#: what was decided, and why: None, or the reason for the reference
+decisions: dict[Decided, str | None] = {}
+tabulated_decisions: dict[Decided, str | None] = {}
+
+
+def back_end(device: torch.device) -> BackEnd | None:
+    """That has programs for such a device; named anew at every call, so that a test can put others in their place."""
+    if device.type == "cuda" or (device.type == "cpu" and interpreted()):
+        return BackEnd("Triton", triton_edge_product, triton_tabulated_product)
+    if device.type == "cpu":
+        return BackEnd("C++", compiled_edge_product, compiled_tabulated_product)
+    return None
 
 
 def compiled(
     spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
-) -> bool:
-    """Whether the compiled program computes this; decides it, once, for every description and precision."""
-    if not _possible(weights, weights.shape[-1], harmonics):
-        return False
-    key = (spec, weights.dtype)
+) -> BackEnd | None:
+    """Whose program computes this, if any; decides it, once, for every description, width and precision."""
+    channels = weights.shape[-1]
+    if not _possible(weights, channels, harmonics) or (chosen := back_end(weights.device)) is None:
+        return None
+    key = (spec, channels, weights.dtype, chosen.name)
     if key not in decisions:
         decisions[key] = _reason_against(spec, x, harmonics, weights, batch)
         if decisions[key] is not None:
             log.warning("The slower reference computes an edge operation: %s", decisions[key])
-    return decisions[key] is None
+    return chosen if decisions[key] is None else None
 
 
 def compiled_tabulated(
     spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: TabulatedWeights, batch: AtomicBatch
-) -> bool:
+) -> BackEnd | None:
     """The same for weights from a table, whose program is another one with a check of its own."""
     rows, channels = weights.table.rows, weights.table.channels
-    if not (whole_vectors(channels, rows.dtype) and _possible(rows, channels, harmonics)):
-        return False
-    key = (spec, rows.dtype)
+    if not _possible(rows, channels, harmonics) or (chosen := back_end(rows.device)) is None:
+        return None
+    if chosen.name == "C++" and not whole_vectors(channels, rows.dtype):
+        return None
+    key = (spec, channels, rows.dtype, chosen.name)
     if key not in tabulated_decisions:
         tabulated_decisions[key] = _reason_against_tabulated(spec, x, harmonics, weights, batch)
         if tabulated_decisions[key] is not None:
             log.warning("Weights are read from their table before: %s", tabulated_decisions[key])
-    return tabulated_decisions[key] is None
+    return chosen if tabulated_decisions[key] is None else None
 
 
 def _possible(like: Tensor, channels: int, harmonics: Tensor) -> bool:
@@ -72,10 +101,12 @@ def _possible(like: Tensor, channels: int, harmonics: Tensor) -> bool:
 def _reason_against_tabulated(
     spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: TabulatedWeights, batch: AtomicBatch
 ) -> str | None:
+    chosen = back_end(weights.r.device)
+    assert chosen is not None
     x, harmonics, r, part = _excerpt(x, harmonics, weights.r, batch)
     results = []
     try:
-        for operation in (compiled_tabulated_product, _values_first):
+        for operation in (chosen.tabulated, _values_first):
             with torch.enable_grad():
                 given = [t.detach().clone().requires_grad_(True) for t in (x, harmonics, r) if t is not None]
                 tabulated = TabulatedWeights(weights.table, given[-1])
@@ -102,7 +133,7 @@ def _values_first(
 
 
 def status() -> str:
-    """In words, what computes the edge operations on this machine; compiles a small one to find out."""
+    """In words, what computes edge operations on processors; compiles a small one to find out."""
     if os.environ.get("EQUIPOT_KERNELS", "auto") == "reference":
         return "reference (plain PyTorch), because EQUIPOT_KERNELS=reference"
     scalar = EdgeProduct((SCALAR,), (SCALAR,), (SCALAR,), (Path(0, 0, 0),))
@@ -111,6 +142,18 @@ def status() -> str:
     except NoCompiler as failure:
         return f"reference (plain PyTorch): {failure}"
     return f"C++ by {compiler()} from {MIN_CHANNELS} channels on, each checked against the reference at first use"
+
+
+def status_on_cuda() -> str:
+    """In words, what computes edge operations on a GPU, if there is one."""
+    if os.environ.get("EQUIPOT_KERNELS", "auto") == "reference":
+        return "reference (plain PyTorch), because EQUIPOT_KERNELS=reference"
+    if not installed():
+        return "reference (plain PyTorch): Triton is not installed"
+    return (
+        f"Triton {version('triton')} from {MIN_CHANNELS} channels on, each checked against the reference at first use; "
+        "in progress: tested in the interpreter and compiled for sm_90, not run on a device"
+    )
 
 
 def _reason_against(
@@ -129,9 +172,11 @@ def disagreement(
     spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
 ) -> float:
     """Largest relative difference between program and reference in values, first and second derivatives."""
+    chosen = back_end(weights.device)
+    assert chosen is not None
     found, expected = (
         _with_derivatives(operation, spec, x, harmonics, weights, batch)
-        for operation in (compiled_edge_product, reference_edge_product)
+        for operation in (chosen.product, reference_edge_product)
     )
     return largest_difference(found, expected)
 

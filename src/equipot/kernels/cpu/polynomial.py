@@ -14,13 +14,20 @@ from torch.nn.functional import pad
 from equipot.kernels.agreement import TOLERANCE, compilable, largest_difference
 from equipot.kernels.cpu.build import NoCompiler, library
 from equipot.kernels.cpu.vectors import VECTOR_BYTES, prelude
-from equipot.kernels.polynomial import Node, Polynomial, Tape, arguments_of, interpret
+from equipot.kernels.expressions import Language, definitions
+from equipot.kernels.polynomial import Polynomial, interpret
 
 log = logging.getLogger("equipot")
 
 #: what was decided, and why: (polynomial, precision) -> None, or what is wrong with its program
 decisions: dict[tuple[Polynomial, torch.dtype], str | None] = {}
 
+CPP = Language(
+    define="const vec {name} = {text};",
+    load=lambda slot, component: f"load(p{slot} + {component} * C)",
+    number=lambda value: f"T({value!r})",
+    constant=lambda value: f"(vec{{}} + T({value!r}))",
+)
 SERIAL_NUMBERS = 100_000  # of all inputs: below so many one thread is faster than waking others
 
 
@@ -68,52 +75,13 @@ def _statements(polynomial: Polynomial) -> list[str]:
     known: set[int] = set()
     for n, (slot, expressions) in enumerate(zip(polynomial.outputs, polynomial.expressions, strict=True)):
         for component, node in enumerate(expressions):
-            lines += _needed(polynomial.tape, node, known)
+            lines += definitions(polynomial.tape, node, known, CPP)
             place, value = f"q{n} + {component} * C", "vec{}" if node is None else f"v{node}"
             if slot.kind == "row":
                 lines.append(f"store({place}, {value});")
             elif node is not None:
                 lines.append(f"add({place}, {value});")
     return lines
-
-
-def _needed(tape: Tape, node: Node, known: set[int]) -> list[str]:
-    """What defines a node, without recursion: programs are long."""
-    lines: list[str] = []
-    waiting = [] if node is None else [node]
-    while waiting:
-        top = waiting[-1]
-        before = arguments_of(tape.nodes[top])
-        missing = [n for n in before if n not in known] if top not in known else []
-        if missing:
-            waiting += reversed(missing)
-            continue
-        waiting.pop()
-        if top not in known:
-            known.add(top)
-            lines.append(f"const vec v{top} = {_text(*tape.nodes[top])};")
-    return lines
-
-
-def _text(what: str, *arguments: Any) -> str:
-    if what == "input":
-        return f"load(p{arguments[0]} + {arguments[1]} * C)"
-    if what == "product":
-        return f"v{arguments[0]} * v{arguments[1]}"
-    if what == "inverse":
-        return f"T(1) / v{arguments[0]}"
-    constant, terms = arguments
-    by_size: dict[float, str] = {}  # couplings have few different numbers: one multiplication for each
-    for factor, node in terms:
-        by_size[abs(factor)] = by_size.get(abs(factor), "") + f" {'-' if factor < 0 else '+'} v{node}"
-    sums = []
-    for size, text in by_size.items():
-        first = text.removeprefix(" + ")
-        first = f"-{first.removeprefix(' - ')}" if first.startswith(" - ") else first
-        sums.append(first if size == 1.0 else f"T({size!r}) * ({first})")
-    if constant:
-        sums.append(f"(vec{{}} + T({constant!r}))")
-    return " + ".join(sums)
 
 
 @cache
@@ -210,7 +178,7 @@ def _interpreted(
 
 def compiles(like: Tensor) -> bool:
     """Whether polynomials of such numbers run compiled on this machine."""
-    return compilable(like, like.shape[-1]) and _compiler_works()
+    return like.device.type == "cpu" and compilable(like, like.shape[-1]) and _compiler_works()
 
 
 @cache
