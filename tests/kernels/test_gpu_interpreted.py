@@ -190,7 +190,10 @@ def test_kernels_can_be_switched_off(undecided, monkeypatch):
     assert chooser.compiled(PAINN, *arguments(PAINN, chain(), 16), chain()) is None
 
 
-MODELS = ({"name": "painn"}, {"name": "nequip", "l_max": 1, "basis": "cartesian", "num_layers": 1})
+MODELS = (
+    {"name": "painn", "num_layers": 1},
+    {"name": "nequip", "l_max": 1, "basis": "cartesian", "num_layers": 1},
+)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model["name"])

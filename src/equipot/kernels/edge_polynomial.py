@@ -2,9 +2,10 @@
 
     out[i] = Σ_{edges i ← j} f(x[j], Y[ij], W[ij])
 
-f is a polynomial of an edge. A gradient is one more, of the same arguments and the gradient g[i], and is summed where its
-argument lives: over the edges of a receiver, over those of a sender, or over channels. So whatever evaluates polynomials
-over a graph is closed under differentiation, and energies, forces and training on forces are the same few programs.
+f is a polynomial of an edge. A gradient is one more, of the same arguments and the gradient g[i], and is summed where
+its argument lives: over the edges of a receiver, over those of a sender, or over channels. So whatever evaluates
+polynomials over a graph is closed under differentiation, and energies, forces and training on forces are the same few
+programs.
 """
 
 from functools import cache

@@ -1,12 +1,11 @@
 """Triton kernels of a polynomial over a graph: straight-line code for some edges and some channels at once.
 
-What is summed over the edges of a receiver, or of a sender, is one program for every row and tile of channels: it walks
-along the row, with the sums in registers; the edges of a sender are the mirrored ones of its own row. What edges have
-of their own is one program for some edges, which walks along the channels. No two programs write to one place: sums
-have one order, and no atomic additions. Everything else is read where it is, and no array of edges × channels is made
-but those that are asked for.
+What is summed over the edges of a receiver, or of a sender, is made by one program for every row and tile of channels,
+with the sums in registers; what edges have of their own, by one program for some edges (`walks`). No two programs write
+to one place: sums have one order, and no addition is atomic. Everything else is read where it is, and no array of
+edges × channels is made but those that are asked for.
 
-Kernels are masked at the end of rows and of channels, where all factors read as zero.
+Kernels are masked at the ends of rows and of channels, where all factors read as zero.
 """
 
 from collections.abc import Iterator
@@ -15,27 +14,11 @@ from dataclasses import dataclass
 import torch
 
 from equipot.kernels.expressions import Language, definitions
-from equipot.kernels.polynomial import Kind, Node, Polynomial
+from equipot.kernels.gpu.walks import CONSTANTS, WALKS, Walk, closing, graph_of, loop, opening, places
+from equipot.kernels.polynomial import Kind, Node, Polynomial, Slot
 
 NUMBERS = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
 MAX_SUMS = 64  # in the registers of one program; more are made by several
-
-#: output -> the walk that makes it
-WALKS: dict[Kind, Kind] = {
-    "receiver": "receiver",
-    "sender": "sender",
-    "edge": "edge",
-    "direction": "edge",
-}
-#: walk -> where the edge, its receiver and its sender are, at the places e of the walk
-PLACES: dict[Kind, dict[str, str]] = {
-    "receiver": {"edge": "e", "receiver": "i + 0 * e", "sender": "{sender}"},
-    "sender": {"edge": "{reverse}", "receiver": "{sender}", "sender": "i + 0 * e"},
-    "edge": {"edge": "e", "receiver": "{receiver}", "sender": "{sender}"},
-}
-CONSTANTS = ("C", "EDGES", "CHANNELS")  # of a compiled kernel: channels, and the tile of a program
-AT: dict[Kind, str] = {"receiver": "receiver", "sender": "sender"}  # everything else is at the edge
-
 
 #: from the distance in spacings: the knot below, and the factors of four rows in value and slope
 TABLE = """\
@@ -50,9 +33,9 @@ rows = {table} + knot * (2 * {paths} * C) + c"""
 
 @dataclass(frozen=True)
 class Kernel:
-    """One function: its text, and which tensors it takes."""
+    """One function `run`: its text, and the arguments in their order."""
 
-    walk: Kind
+    walk: Walk
     graph: tuple[str, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -72,7 +55,7 @@ class _Result:
     node: Node
 
     @property
-    def name(self) -> str:
+    def sum(self) -> str:
         return f"s{self.output}_{self.component}"
 
 
@@ -89,110 +72,67 @@ def kernels(polynomial: Polynomial, dtype: torch.dtype) -> list[Kernel]:
         parts = -(-len(results) // MAX_SUMS) if walk != "edge" else 1
         size = -(-len(results) // parts)
         for first in range(0, len(results), size):
-            made.append(_Writer(polynomial, dtype, walk, results[first : first + size]).kernel())
+            made.append(_Writer(polynomial, NUMBERS[dtype], walk, results[first : first + size]).kernel())
     return made
 
 
 class _Writer:
     """Of one kernel."""
 
-    def __init__(
-        self, polynomial: Polynomial, dtype: torch.dtype, walk: Kind, results: list[_Result]
-    ) -> None:
-        self.polynomial, self.walk, self.results = polynomial, walk, results
-        self.zero = f"tl.full((EDGES, CHANNELS), 0, {NUMBERS[dtype]})"
-        self.number = NUMBERS[dtype]
-        self.read: dict[int, None] = {}  # in the order of first use
+    def __init__(self, polynomial: Polynomial, number: str, walk: Walk, results: list[_Result]) -> None:
+        self.polynomial, self.number, self.walk, self.results = polynomial, number, walk, results
+        self.zero = f"tl.full((EDGES, CHANNELS), 0, {number})"
         self.language = Language("{name} = {text}", self._load, repr, repr)
-        self.sums = [r for r in results if r.kind != "edge"]
+        self.read: set[int] = set()
+        # of a table there is one
         self.place = {slot.kind: n for n, slot in enumerate(polynomial.inputs)}
 
     def kernel(self) -> Kernel:
         """The whole function; what is computed says what is read."""
-        computed = self._computed()
-        inputs = tuple(sorted(self.read))
-        places = self._places(inputs)
-        graph = tuple(g for g in ("row", "sender", "receiver", "reverse") if self._needs(g, places))
-        outputs = tuple(dict.fromkeys(r.output for r in self.results))
+        computed, inputs = self._computed(), tuple(sorted(self.read))
+        asked = {_place(self.polynomial.inputs[n]) for n in inputs} | (
+            {"edge"} if self.walk == "edge" else set()
+        )
+        graph, outputs = graph_of(self.walk, asked), tuple(dict.fromkeys(r.output for r in self.results))
         sizes = (*("E",) * (self.walk == "edge"), *("KNOTS",) * (self.place.get("value") in inputs))
         tensors = (*graph, *(f"in{n}" for n in inputs), *(f"out{n}" for n in outputs))
-        parameters = ", ".join((*tensors, *sizes, *(f"{name}: tl.constexpr" for name in CONSTANTS)))
-        loop = [*places, *self._pointers(inputs), *computed]
-        text = "\n".join(
-            [
-                "import triton",
-                "import triton.language as tl",
-                "",
-                "",
-                f"@triton.jit(do_not_specialize={list(sizes)})",
-                f"def run({parameters}):",
-                *_indented(self._begin()),
-                *_indented(loop, 8),
-                *_indented(self._end()),
-                "",
-            ]
-        )
-        return Kernel(self.walk, graph, inputs, outputs, sizes, len(self.sums), text)
-
-    def _needs(self, name: str, places: list[str]) -> bool:
-        if name == "row":
-            return self.walk != "edge"
-        return any(f"tl.load({name} + e" in line for line in places)
-
-    def _begin(self) -> list[str]:
-        """Up to the loop over edges or channels."""
-        zeros = [f"{r.name} = {self.zero}" for r in self.sums]
-        if self.walk == "edge":
-            return [
-                "e = tl.program_id(0).to(tl.int64) * EDGES + tl.arange(0, EDGES)[:, None]",
-                "there = e < E",
-                *zeros,
-                "for channel in range(0, C, CHANNELS):",
-            ]
-        return [
-            "i = tl.program_id(0).to(tl.int64)",
-            "channel = tl.program_id(1) * CHANNELS",
-            "end = tl.load(row + i + 1)",
-            *zeros,
-            "for first in range(tl.load(row + i), end, EDGES):",
+        constants = (f"{name}: tl.constexpr" for name in CONSTANTS)
+        sums = [r for r in self.results if r.kind != "edge"]
+        lines = [
+            *opening(self.walk),
+            *(f"{r.sum} = {self.zero}" for r in sums),
+            loop(self.walk),
+            *("    " + line for line in (*places(self.walk, asked), *self._pointers(inputs), *computed)),
+            *(closing(self.walk, r.output, r.components, r.component, r.sum) for r in sums),
         ]
-
-    def _places(self, inputs: tuple[int, ...]) -> list[str]:
-        """Where the edge and its atoms are, as far as anybody asks."""
-        lines = ["c = channel + tl.arange(0, CHANNELS)[None, :]"]
-        if self.walk != "edge":
-            lines += ["e = first + tl.arange(0, EDGES)[:, None]", "there = e < end"]
-        lines.append("inside = there & (c < C)")
-        asked = {AT.get(self.polynomial.inputs[n].kind, "edge") for n in inputs}
-        asked |= {"edge"} if self.walk == "edge" else set()
-        loads = {g: f"tl.load({g} + e, mask=there, other=0)" for g in ("sender", "receiver", "reverse")}
-        return lines + [
-            f"at_{what} = {text.format(**loads)}" for what, text in PLACES[self.walk].items() if what in asked
-        ]
+        head = f"@triton.jit(do_not_specialize={list(sizes)})\ndef run({', '.join((*tensors, *sizes, *constants))}):"
+        text = "\n    ".join([f"import triton\nimport triton.language as tl\n\n\n{head}", *lines]) + "\n"
+        return Kernel(self.walk, graph, inputs, outputs, sizes, len(sums), text)
 
     def _pointers(self, inputs: tuple[int, ...]) -> list[str]:
+        """To what is read and stored at this place of the loop, channels included."""
         lines = []
         for n in inputs:
             slot = self.polynomial.inputs[n]
             if slot.kind == "direction":
                 lines.append(f"p{n} = in{n} + at_edge * {slot.components}")
-            elif slot.kind in AT or slot.kind == "edge":
-                lines.append(f"p{n} = in{n} + at_{AT.get(slot.kind, 'edge')} * ({slot.components} * C) + c")
-        if (table := self.place.get("value")) in inputs:
-            names = {"distance": f"in{self.place['distance']}", "table": f"in{table}", "number": self.number}
-            lines += TABLE.format(paths=self.polynomial.inputs[table].components, **names).splitlines()
+            elif slot.kind == "value":
+                names = {"distance": f"in{self.place['distance']}", "table": f"in{n}", "number": self.number}
+                lines += TABLE.format(paths=slot.components, **names).splitlines()
+            elif slot.kind != "distance":
+                lines.append(f"p{n} = in{n} + at_{_place(slot)} * ({slot.components} * C) + c")
         stored = dict.fromkeys((r.output, r.components) for r in self.results if r.kind == "edge")
         return lines + [f"q{n} = out{n} + at_edge * ({components} * C) + c" for n, components in stored]
 
     def _load(self, slot: int, component: int) -> str:
         kind, components = self.polynomial.inputs[slot].kind, self.polynomial.inputs[slot].components
-        if kind in ("value", "slope"):  # of one table
-            self.read |= dict.fromkeys((self.place["value"], self.place["distance"]))
+        if kind in ("value", "slope"):
+            self.read |= {self.place["value"], self.place["distance"]}
             rows = (
                 f"tl.load(rows + {q * components + component} * C, mask=inside, other=0)" for q in range(4)
             )
             return " + ".join(f"{kind}{q} * {row}" for q, row in enumerate(rows))
-        self.read[slot] = None
+        self.read.add(slot)
         if kind == "direction":
             return f"tl.load(p{slot} + {component}, mask=there, other=0)"
         return f"tl.load(p{slot} + {component} * C, mask=inside, other=0)"
@@ -214,24 +154,9 @@ class _Writer:
                 what, *arguments = self.polynomial.tape.nodes[r.node]
                 terms = arguments[1] if what == "sum" and not arguments[0] else ((1.0, r.node),)
                 for factor, node in terms:
-                    yield node, f"{r.name} += {'' if factor == 1 else f'{factor!r} * '}v{node}"
-
-    def _end(self) -> list[str]:
-        """After the loop: the sums are added up and stored."""
-        if self.walk == "edge":
-            return [
-                f"tl.store(out{r.output} + e * {r.components} + {r.component}, tl.sum({r.name}, 1)[:, None], mask=there)"
-                for r in self.sums
-            ]
-        place = "(i * {0} + {1}) * C + c"
-        return [
-            "c = channel + tl.arange(0, CHANNELS)",
-            *(
-                f"tl.store(out{r.output} + {place.format(r.components, r.component)}, tl.sum({r.name}, 0), mask=c < C)"
-                for r in self.sums
-            ),
-        ]
+                    yield node, f"{r.sum} += {'' if factor == 1 else f'{factor!r} * '}v{node}"
 
 
-def _indented(lines: list[str], by: int = 4) -> list[str]:
-    return [" " * by + line for line in lines]
+def _place(slot: Slot) -> str:
+    """Where an input is read."""
+    return slot.kind if slot.kind in ("receiver", "sender") else "edge"
