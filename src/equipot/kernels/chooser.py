@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 
 import torch
 from torch import Tensor
@@ -106,10 +105,11 @@ def _reason_against_tabulated(
     x, harmonics, r, part = _excerpt(x, harmonics, weights.r, batch)
     results = []
     try:
-        for operation in (chosen.tabulated, _values_first):
+        for operation, dtype in ((chosen.tabulated, r.dtype), (_values_first, torch.float64)):
+            table = replace(weights.table, rows=weights.table.rows.to(dtype))
             with torch.enable_grad():
-                given = [t.detach().clone().requires_grad_(True) for t in (x, harmonics, r) if t is not None]
-                tabulated = TabulatedWeights(weights.table, given[-1])
+                given = [_argument(t, dtype) for t in (x, harmonics, r) if t is not None]
+                tabulated = TabulatedWeights(table, given[-1])
                 out = operation(spec, given[0] if x is not None else None, given[-2], tabulated, part)
                 first = torch.autograd.grad(
                     out, given, _direction(out), allow_unused=True, materialize_grads=True
@@ -151,7 +151,7 @@ def status_on_cuda() -> str:
     if not installed():
         return "reference (plain PyTorch): Triton is not installed"
     return (
-        f"Triton {version('triton')} from {MIN_CHANNELS} channels on, each checked against the reference at first use; "
+        f"Triton from {MIN_CHANNELS} channels on, each checked against the reference at first use; "
         "in progress: tested in the interpreter and compiled for sm_90, not run on a device"
     )
 
@@ -171,22 +171,31 @@ def _reason_against(
 def disagreement(
     spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
 ) -> float:
-    """Largest relative difference between program and reference in values, first and second derivatives."""
+    """Largest relative difference between program and reference in values, first and second derivatives.
+
+    The reference computes in double precision, whatever products of matrices are rounded to otherwise.
+    """
     chosen = back_end(weights.device)
     assert chosen is not None
     found, expected = (
-        _with_derivatives(operation, spec, x, harmonics, weights, batch)
-        for operation in (chosen.product, reference_edge_product)
+        _with_derivatives(operation, dtype, spec, x, harmonics, weights, batch)
+        for operation, dtype in ((chosen.product, weights.dtype), (reference_edge_product, torch.float64))
     )
     return largest_difference(found, expected)
 
 
 def _with_derivatives(
-    operation, spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
+    operation: Callable[..., Tensor],
+    dtype: torch.dtype,
+    spec: EdgeProduct,
+    x: Tensor | None,
+    harmonics: Tensor,
+    weights: Tensor,
+    batch: AtomicBatch,
 ) -> list[Tensor]:
     """The result, its gradients along a fixed direction, and the gradients of theirs."""
     with torch.enable_grad():
-        given = [t.detach().clone().requires_grad_(True) for t in (x, harmonics, weights) if t is not None]
+        given = [_argument(t, dtype) for t in (x, harmonics, weights) if t is not None]
         out = operation(spec, *([None] * (x is None)), *given, batch)
         direction = _direction(out).requires_grad_(True)
         # a scalar harmonic is the number one, which the reference leaves out: no gradient is zero
@@ -196,6 +205,11 @@ def _with_derivatives(
         along = sum(((f * _direction(f)).sum() for f in first), out.new_zeros(()))
         second = torch.autograd.grad(along, [*given, direction], allow_unused=True, materialize_grads=True)
     return [t.detach() for t in (out, *first, *second)]
+
+
+def _argument(t: Tensor, dtype: torch.dtype) -> Tensor:
+    """A copy to differentiate by."""
+    return t.detach().to(dtype, copy=True).requires_grad_(True)
 
 
 def _direction(like: Tensor) -> Tensor:
