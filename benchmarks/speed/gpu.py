@@ -41,26 +41,32 @@ def compared(settings: dict[str, Any], precision: str, device: str, frames: list
     import torch
 
     from equipot.config import parse
-    from equipot.kernels import chooser
-    from equipot.potential import PotentialConfig
-    from equipot.testing import force_loss_gradient, predict, random_potential
+    from equipot.kernels import chooser, evaluation
+    from equipot.potential import PotentialConfig, frozen
+    from equipot.testing import force_loss_gradients, predict, random_potential
 
+    decided = (chooser.decisions, chooser.tabulated_decisions, evaluation.decisions)
+    for decisions in decided:
+        decisions.clear()
     config = parse(PotentialConfig, {"model": {"cutoff": 5.0, **settings}}, "benchmark")
+    os.environ["EQUIPOT_KERNELS"] = "reference"
     potential = random_potential(config, (1, 6, 8), dtype=getattr(torch, precision)).to(device)
-    chooser.decisions.clear()
-    found = {}
+    tables, found = frozen(potential), {}
     for kernels in ("reference", "auto"):
         os.environ["EQUIPOT_KERNELS"] = kernels
         values = [predict(potential, frame) for frame in frames]
+        gradients = force_loss_gradients(potential, frames)
         found[kernels] = {
             "energy": torch.cat([v.energy for v in values]),
             "forces": torch.cat([v.forces for v in values]),
-            "gradient of a loss on forces": torch.as_tensor(force_loss_gradient(potential, frames)),
+            "forces, frozen": torch.cat([predict(tables, frame).forces for frame in frames]),
+            "gradient of a loss on forces": torch.cat([g.flatten() for g in gradients]),
         }
     errors = {name: _difference(found["auto"][name], value) for name, value in found["reference"].items()}
-    refused = sorted({reason for reason in chooser.decisions.values() if reason is not None})
+    reasons = [reason for decisions in decided for reason in decisions.values()]
+    refused = sorted({reason for reason in reasons if reason is not None})
     agrees = not refused and all(error < ALLOWED[precision] for error in errors.values())
-    return {"errors": errors, "programs": len(chooser.decisions), "refused": refused, "agrees": agrees}
+    return {"errors": errors, "programs": len(reasons), "refused": refused, "agrees": agrees}
 
 
 def _difference(found: Any, expected: Any) -> float:

@@ -33,7 +33,7 @@ def test_a_tiny_model_in_the_interpreter():
     (found,) = json.loads(done.stdout).values()
     assert done.returncode == 0
     assert found["agrees"]
-    assert found["programs"] == 1
+    assert found["programs"] >= 1
     assert not found["refused"]
     assert all(0 <= error < 1e-10 for error in found["errors"].values())
 

@@ -13,18 +13,20 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from equipot.kernels import EdgeProduct, chooser
+from equipot.kernels import EdgeProduct, Polynomial, Slot, Tape, chooser
 from equipot.kernels.cpu.build import NoCompiler
 from equipot.kernels.edge_polynomial import edge_polynomial, tabulated_gradient
 from equipot.kernels.gpu import build
 from equipot.kernels.gpu.generate import Kernel, kernels
 from equipot.kernels.gpu.program import program, tile
 from equipot.kernels.gpu.walks import CONSTANTS, GRAPH
+from equipot.nn.contraction import SymmetricContraction
 from equipot.nn.density import DensityProjection
 from equipot.tensor.irreps import Irrep, Irreps
 from kernels.test_edge import PAINN
 
 MAX_REGISTERS = 255  # of a thread; beyond, numbers are spilled
+SIZES = ("E", "KNOTS", "ROWS")
 MAX_SHARED = 48 * 1024  # bytes of a block, without asking for more
 triton_only = pytest.mark.skipif(not build.installed(), reason="Triton is not installed")
 
@@ -120,6 +122,38 @@ def test_compiled_kernels_fit_the_device(spec, order, channels, monkeypatch, tmp
         assert found.registers <= MAX_REGISTERS
         assert found.shared <= MAX_SHARED
         assert found.moves_in_loop == 0
+
+
+def product():
+    """MACE's product basis, a third power of features up to degree two."""
+    irreps = Irreps.uniform(128, [Irrep.natural(l) for l in range(3)])
+    block = SymmetricContraction(irreps, [Irrep(0, 1), Irrep(1, -1)], 3, 4, "spherical")
+    assert block.sums is not None
+    return block.sums._polynomial(False)
+
+
+def sums():
+    """Over groups of rows and over all of them, as products of pairs and their gradients have them."""
+    tape = Tape()
+    terms = [
+        tape.product(tape.input(0, k), tape.product(tape.input(1, k), tape.input(2, 0))) for k in range(9)
+    ]
+    outputs = (Slot(9, "group"), Slot(1, "shared"))
+    return Polynomial(
+        tape, (Slot(9), Slot(9, "group"), Slot(1, "shared")), outputs, (tuple(terms), (terms[0],))
+    )
+
+
+@triton_only
+@pytest.mark.parametrize("polynomial", [product, sums])
+def test_compiled_polynomials_fit_the_device(polynomial, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    first = polynomial()
+    gradient_ = first.derivative((True,) * len(first.inputs), (True,) * len(first.outputs))
+    for kernel in [k for p in (first, gradient_) for k in kernels(p, torch.float32)]:
+        found = compiled_for_hopper(kernel, 128)
+        assert found.spilled == 0, kernel.walk
+        assert found.shared <= MAX_SHARED
 
 
 @triton_only

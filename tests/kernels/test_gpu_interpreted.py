@@ -10,17 +10,30 @@ import logging
 import pytest
 import torch
 
-from equipot.kernels import EdgeProduct, Path, chooser, edge_product
+from equipot.kernels import (
+    EdgeProduct,
+    Path,
+    Polynomial,
+    Slot,
+    Tape,
+    chooser,
+    edge_product,
+    evaluate,
+    evaluation,
+)  # fmt: skip
 from equipot.kernels.agreement import TOLERANCE as ALLOWED
 from equipot.kernels.agreement import largest_difference
 from equipot.kernels.edge_polynomial import edge_polynomial
 from equipot.kernels.gpu import build, generate, program
 from equipot.kernels.gpu.edge import triton_edge_product, triton_tabulated_product
+from equipot.kernels.polynomial import interpret
 from equipot.kernels.reference import reference_edge_product
 from equipot.tensor.irreps import Irrep
 from equipot.testing import molecule, one_atom
 from kernels.test_cpu import DENSITY, arguments, of_a_table, on_both_back_ends, tabulated, third_derivatives
 from kernels.test_edge import BASES, PAINN, chain, everything, graph
+from kernels.test_polynomial import ROWS, inputs
+from kernels.test_polynomial import everything as rational
 
 TOLERANCE = 1e-13  # relative, in double precision; the interpreter adds up in the order of the reference
 pytestmark = [
@@ -190,7 +203,56 @@ def test_kernels_can_be_switched_off(undecided, monkeypatch):
     assert chooser.compiled(PAINN, *arguments(PAINN, chain(), 16), chain()) is None
 
 
+@pytest.mark.parametrize("channels", [3, 40])
+def test_polynomials_of_rows_groups_and_all(channels):
+    """Every operation and kind, to second derivatives; constants beyond the end of a row count for nothing."""
+    results = []
+    for operation in (evaluate, by_definition):
+        given = [t.detach().requires_grad_(True) for t in inputs(rational(), channels)]
+        out = operation(rational(), *given, row_pointer=ROWS)
+        first = torch.autograd.grad(sum(o.sin().sum() for o in out), given, create_graph=True)
+        second = torch.autograd.grad(sum(f.cos().sum() for f in first), given)
+        results.append([t.detach() for t in (*out, *first, *second)])
+    assert largest_difference(*results) < TOLERANCE
+    assert set(evaluation.decisions.values()) == {None}
+
+
+def by_definition(polynomial, *given, row_pointer):
+    return interpret(polynomial, given, row_pointer)
+
+
+def test_constants_beyond_the_end_of_a_row():
+    """Sums of 1 + a over groups and over all, where a tile is longer than either."""
+    tape = Tape()
+    one = tape.sum([(1.0, tape.input(0, 0))], constant=1.0)
+    sums = (Slot(1, "group"), Slot(1, "shared"))
+    polynomial = Polynomial(tape, (Slot(1),), sums, ((one,), (tape.inverse(tape.input(0, 0)),)))
+    given = torch.rand(6, 1, 16) + 0.5
+    found = evaluate(polynomial, given, row_pointer=ROWS)
+    assert largest_difference(found, interpret(polynomial, [given], ROWS)) < TOLERANCE
+
+
+def test_more_rows_than_one_program_sums(monkeypatch):
+    monkeypatch.setattr(program, "SUMMED_ROWS", 4)
+    given = [t.detach() for t in inputs(rational(), 5)]
+    found = evaluate(rational(), *given, row_pointer=ROWS)
+    assert largest_difference(found, interpret(rational(), given, ROWS)) < TOLERANCE
+
+
+def test_a_wrong_polynomial_is_refused(monkeypatch, caplog):
+    monkeypatch.setattr(evaluation, "decisions", {})
+    monkeypatch.setattr(program, "module", lambda text: build.module(text.replace(" / ", " * 1.001 / ")))
+    program.program.cache_clear()
+    given, polynomial = [t.detach() for t in inputs(rational(), 16)], rational()
+    with caplog.at_level(logging.WARNING, "equipot"):
+        found = evaluate(polynomial, *given, row_pointer=ROWS)
+    program.program.cache_clear()
+    assert "refused" in caplog.text
+    assert largest_difference(found, interpret(polynomial, given, ROWS)) == 0
+
+
 MODELS = (
+    {"name": "allegro", "l_max": 1, "num_layers": 1, "two_body": (16,), "latent": (16,)},
     {"name": "painn", "num_layers": 1},
     {"name": "nequip", "l_max": 1, "basis": "cartesian", "num_layers": 1},
 )

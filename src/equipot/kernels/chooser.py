@@ -24,7 +24,7 @@ from equipot.kernels.cpu.edge import (
     whole_vectors,
 )
 from equipot.kernels.description import EdgeProduct, Path
-from equipot.kernels.gpu.build import installed, interpreted
+from equipot.kernels.gpu.build import installed, on_triton
 from equipot.kernels.gpu.edge import triton_edge_product, triton_tabulated_product
 from equipot.kernels.interpolation import TabulatedWeights, reference_interpolate
 from equipot.kernels.reference import reference_edge_product
@@ -53,7 +53,7 @@ tabulated_decisions: dict[Decided, str | None] = {}
 
 def back_end(device: torch.device) -> BackEnd | None:
     """That has programs for such a device; named anew at every call, so that a test can put others in their place."""
-    if device.type == "cuda" or (device.type == "cpu" and interpreted()):
+    if on_triton(device):
         return BackEnd("Triton", triton_edge_product, triton_tabulated_product)
     if device.type == "cpu":
         return BackEnd("C++", compiled_edge_product, compiled_tabulated_product)

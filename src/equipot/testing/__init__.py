@@ -10,6 +10,7 @@ from equipot.testing.compare import Residuals, compare, worst
 from equipot.testing.conservation import net_force, net_torque, total_charge_error
 from equipot.testing.derivatives import (
     force_loss_gradient,
+    force_loss_gradients,
     forces_by_differences,
     hessian,
     second_derivatives,
@@ -50,6 +51,7 @@ __all__ = [
     "edge_order",
     "far_atoms",
     "force_loss_gradient",
+    "force_loss_gradients",
     "forces_by_differences",
     "fragments_add",
     "handedness",

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import torch
+
 from equipot.kernels.cpu.build import NoCompiler, cache_folder
 
 
@@ -19,6 +21,11 @@ def installed() -> bool:
 def interpreted() -> bool:
     """Whether programs run in Triton's interpreter, slowly and on any tensors: a tool of tests."""
     return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def on_triton(device: torch.device) -> bool:
+    """Whether Triton is to compute on such a device."""
+    return device.type == "cuda" or (device.type == "cpu" and interpreted())
 
 
 @cache

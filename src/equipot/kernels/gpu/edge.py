@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.autograd import Function
 
 from equipot.batch import AtomicBatch
+from equipot.kernels.autograd import Evaluate
 from equipot.kernels.description import EdgeProduct
 from equipot.kernels.edge_polynomial import edge_polynomial, tabulated_gradient, tabulated_polynomial
-from equipot.kernels.gpu.program import Evaluate, Graph, run
+from equipot.kernels.gpu.program import Graph, run
 from equipot.kernels.interpolation import Table, TabulatedWeights
 from equipot.kernels.packing import from_spherical, to_spherical
 
@@ -24,7 +25,7 @@ def triton_edge_product(
 ) -> Float[Tensor, "atoms outputs channels"]:
     """As `reference_edge_product`."""
     given = (*_spherical(spec, x, harmonics), weights.contiguous())
-    (out,) = Evaluate.apply(edge_polynomial(spec, x is not None), Graph.of(batch), *given)
+    (out,) = Evaluate.apply(run, edge_polynomial(spec, x is not None), Graph.of(batch), *given)
     return from_spherical(spec, spec.outputs, out)
 
 
@@ -70,7 +71,7 @@ class Tabulated(Function):
             derivative = edge_polynomial(spec, features).derivative(
                 (*[wants_x] * features, True, True), (True,)
             )
-            *found, gw = Evaluate.apply(derivative, graph, *given, w, g)
+            *found, gw = Evaluate.apply(run, derivative, graph, *given, w, g)
             (gr,) = torch.autograd.grad(w, r, gw, create_graph=True) if r.requires_grad else (None,)
         else:
             derivative = tabulated_gradient(spec, features, wants_x)

@@ -14,7 +14,17 @@ from dataclasses import dataclass
 import torch
 
 from equipot.kernels.expressions import Language, definitions
-from equipot.kernels.gpu.walks import CONSTANTS, WALKS, Walk, closing, graph_of, loop, opening, places
+from equipot.kernels.gpu.walks import (
+    CONSTANTS,
+    WALKS,
+    Walk,
+    closing,
+    graph_of,
+    loop,
+    opening,
+    places,
+    sizes_of,
+)
 from equipot.kernels.polynomial import Kind, Node, Polynomial, Slot
 
 NUMBERS = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
@@ -55,6 +65,10 @@ class _Result:
     node: Node
 
     @property
+    def summed(self) -> bool:
+        return self.kind not in ("edge", "row")
+
+    @property
     def sum(self) -> str:
         return f"s{self.output}_{self.component}"
 
@@ -62,42 +76,53 @@ class _Result:
 def kernels(polynomial: Polynomial, dtype: torch.dtype) -> list[Kernel]:
     """That make all outputs together."""
     made = []
-    for walk in dict.fromkeys(WALKS[slot.kind] for slot in polynomial.outputs):
+    walks: list[Walk] = [WALKS[slot.kind] for slot in polynomial.outputs]
+    for walk in sorted(set(walks), key=walks.index):
         results = [
             _Result(n, slot.kind, slot.components, k, node)
             for n, slot in enumerate(polynomial.outputs)
             if WALKS[slot.kind] == walk
             for k, node in enumerate(polynomial.expressions[n])
         ]
-        parts = -(-len(results) // MAX_SUMS) if walk != "edge" else 1
-        size = -(-len(results) // parts)
-        for first in range(0, len(results), size):
-            made.append(_Writer(polynomial, NUMBERS[dtype], walk, results[first : first + size]).kernel())
+        for part in [results] if walk == "edge" else _parts(results):
+            made.append(_Writer(polynomial, NUMBERS[dtype], walk, part).kernel())
     return made
+
+
+def _parts(results: list[_Result]) -> Iterator[list[_Result]]:
+    """What is stored, and sums as many as fit the registers."""
+    sums = [r for r in results if r.summed]
+    if len(sums) < len(results):
+        yield [r for r in results if not r.summed]
+    parts = -(-len(sums) // MAX_SUMS)
+    size = -(-len(sums) // max(1, parts))
+    yield from (sums[first : first + size] for first in range(0, len(sums), max(1, size)))
 
 
 class _Writer:
     """Of one kernel."""
 
     def __init__(self, polynomial: Polynomial, number: str, walk: Walk, results: list[_Result]) -> None:
-        self.polynomial, self.number, self.walk, self.results = polynomial, number, walk, results
+        self.polynomial, self.number, self.results = polynomial, number, results
+        self.walk: Walk = walk
         self.zero = f"tl.full((EDGES, CHANNELS), 0, {number})"
         self.language = Language("{name} = {text}", self._load, repr, repr)
         self.read: set[int] = set()
+        # weights are zero beyond the end of a row of edges; other polynomials may have constants
+        self.masked = any(slot.kind == "row" for slot in polynomial.inputs)
         # of a table there is one
         self.place = {slot.kind: n for n, slot in enumerate(polynomial.inputs)}
 
     def kernel(self) -> Kernel:
         """The whole function; what is computed says what is read."""
         computed, inputs = self._computed(), tuple(sorted(self.read))
-        asked = {_place(self.polynomial.inputs[n]) for n in inputs} | (
-            {"edge"} if self.walk == "edge" else set()
-        )
+        asked = {_place(self.polynomial.inputs[n]) for n in inputs}
+        asked |= {"edge"} if self.walk in ("edge", "rows") else set()
         graph, outputs = graph_of(self.walk, asked), tuple(dict.fromkeys(r.output for r in self.results))
-        sizes = (*("E",) * (self.walk == "edge"), *("KNOTS",) * (self.place.get("value") in inputs))
+        sizes = (*sizes_of(self.walk), *("KNOTS",) * (self.place.get("value") in inputs))
         tensors = (*graph, *(f"in{n}" for n in inputs), *(f"out{n}" for n in outputs))
         constants = (f"{name}: tl.constexpr" for name in CONSTANTS)
-        sums = [r for r in self.results if r.kind != "edge"]
+        sums = [r for r in self.results if r.summed]
         lines = [
             *opening(self.walk),
             *(f"{r.sum} = {self.zero}" for r in sums),
@@ -119,9 +144,11 @@ class _Writer:
             elif slot.kind == "value":
                 names = {"distance": f"in{self.place['distance']}", "table": f"in{n}", "number": self.number}
                 lines += TABLE.format(paths=slot.components, **names).splitlines()
+            elif slot.kind == "shared":
+                lines.append(f"p{n} = in{n} + c")
             elif slot.kind != "distance":
                 lines.append(f"p{n} = in{n} + at_{_place(slot)} * ({slot.components} * C) + c")
-        stored = dict.fromkeys((r.output, r.components) for r in self.results if r.kind == "edge")
+        stored = dict.fromkeys((r.output, r.components) for r in self.results if not r.summed)
         return lines + [f"q{n} = out{n} + at_edge * ({components} * C) + c" for n, components in stored]
 
     def _load(self, slot: int, component: int) -> str:
@@ -147,16 +174,17 @@ class _Writer:
 
     def _statements(self) -> Iterator[tuple[Node, str]]:
         for r in self.results:
-            if r.kind == "edge":
+            if not r.summed:
                 value = self.zero if r.node is None else f"v{r.node}"
                 yield r.node, f"tl.store(q{r.output} + {r.component} * C, {value}, mask=inside)"
             elif r.node is not None:
                 what, *arguments = self.polynomial.tape.nodes[r.node]
                 terms = arguments[1] if what == "sum" and not arguments[0] else ((1.0, r.node),)
                 for factor, node in terms:
-                    yield node, f"{r.sum} += {'' if factor == 1 else f'{factor!r} * '}v{node}"
+                    value = f"{'' if factor == 1 else f'{factor!r} * '}v{node}"
+                    yield node, f"{r.sum} += {f'tl.where(inside, {value}, 0)' if self.masked else value}"
 
 
 def _place(slot: Slot) -> str:
     """Where an input is read."""
-    return slot.kind if slot.kind in ("receiver", "sender") else "edge"
+    return {"receiver": "receiver", "group": "receiver", "sender": "sender"}.get(slot.kind, "edge")

@@ -1,11 +1,10 @@
-"""A polynomial over a graph, run by its Triton kernels and differentiable any number of times."""
+"""A polynomial over a graph, run by its Triton kernels."""
 
 from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
 from equipot.batch import AtomicBatch
 from equipot.kernels.cpu.build import NoCompiler
@@ -13,14 +12,16 @@ from equipot.kernels.gpu.build import module
 from equipot.kernels.gpu.generate import Kernel, kernels
 from equipot.kernels.polynomial import Polynomial, Slot
 
+SUMMED_ROWS = 64  # by one program, where a sum is over all rows
+
 
 class Graph(NamedTuple):
     """Edges sorted by receiver; the edges of atom i are row[i] … row[i + 1]."""
 
-    row: Tensor
-    sender: Tensor
-    receiver: Tensor
-    reverse: Tensor
+    row: Tensor | None = None
+    sender: Tensor | None = None
+    receiver: Tensor | None = None
+    reverse: Tensor | None = None
 
     @classmethod
     def of(cls, batch: AtomicBatch) -> "Graph":
@@ -42,8 +43,8 @@ def tile(kernel: Kernel, channels: int) -> Tile:
 
     Fixed by the operation, never by a measurement: two runs of a training add up in the same order.
     """
-    lanes = 32 if channels <= 32 or kernel.sums > 16 else 64
-    return Tile(4, lanes, 4) if kernel.walk == "edge" or kernel.sums <= 16 else Tile(1, lanes, 1)
+    lanes = 32 if channels <= 32 or kernel.sums > 16 or kernel.walk == "rows" else 64
+    return Tile(1, lanes, 1) if kernel.sums > 16 and kernel.walk != "edge" else Tile(4, lanes, 4)
 
 
 @cache
@@ -68,26 +69,34 @@ def run(polynomial: Polynomial, graph: Graph, inputs: tuple[Tensor, ...]) -> tup
 
 def _sizes(polynomial: Polynomial, graph: Graph, inputs: tuple[Tensor, ...]) -> dict[str, int]:
     """Atoms, and what kernels call E, C and KNOTS; a table has the channels of its paths behind one another."""
-    found = {"atoms": graph.row.shape[0] - 1, "E": graph.sender.shape[0]}
+    found = {"atoms": 0 if graph.row is None else graph.row.shape[0] - 1}
     for slot, tensor in zip(polynomial.inputs, inputs, strict=True):
-        if slot.kind in ("receiver", "sender", "edge"):
-            found["C"] = tensor.shape[-1]
-        elif slot.kind == "value":
+        if slot.kind in ("row", "edge", "direction"):
+            found["E"] = tensor.shape[0]
+        if slot.kind == "value":
             found |= {"C": tensor.shape[-1] // slot.components, "KNOTS": tensor.shape[0]}
+        elif slot.kind not in ("direction", "distance", "slope"):
+            found["C"] = tensor.shape[-1]
     return found
 
 
 def _shape(slot: Slot, sizes: dict[str, int]) -> tuple[int, ...]:
     if slot.kind == "direction":
         return sizes["E"], slot.components
-    return sizes["E" if slot.kind == "edge" else "atoms"], slot.components, sizes["C"]
+    blocks = -(-sizes["E"] // SUMMED_ROWS)
+    rows = {"edge": sizes["E"], "row": sizes["E"], "shared": blocks}.get(slot.kind, sizes["atoms"])
+    return rows, slot.components, sizes["C"]
 
 
 def _launch(kernel: Kernel, function: Any, tensors: list[Tensor], sizes: dict[str, int]) -> None:
     """On the device of the tensors; nothing to do is no launch."""
     size = tile(kernel, sizes["C"])
     tiles = -(-sizes["C"] // size.channels)
-    grid = (-(-sizes["E"] // size.edges),) if kernel.walk == "edge" else (sizes["atoms"], tiles)
+    sizes = sizes | {"ROWS": SUMMED_ROWS if kernel.sums else size.edges}
+    grid = {
+        "edge": (-(-sizes["E"] // size.edges),),
+        "rows": (-(-sizes["E"] // sizes["ROWS"]), tiles),
+    }.get(kernel.walk, (sizes["atoms"], tiles))
     if grid[0] == 0:
         return
     constants = {"C": sizes["C"], "EDGES": size.edges, "CHANNELS": size.channels}
@@ -97,27 +106,3 @@ def _launch(kernel: Kernel, function: Any, tensors: list[Tensor], sizes: dict[st
             function[grid](*arguments, **constants, num_warps=size.warps)
     except Exception as failure:  # whatever Triton, its compilers or the driver raise
         raise NoCompiler(f"a Triton kernel does not run: {type(failure).__name__}: {failure}") from failure
-
-
-class Evaluate(Function):
-    """The outputs; their gradient is the evaluation of the derivative.
-
-    Arguments are contiguous: a copy made in here would be no argument, and lost in the next derivative.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, polynomial: Polynomial, graph: Graph, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """As `run`."""
-        ctx.polynomial, ctx.graph = polynomial, graph
-        ctx.save_for_backward(*inputs)
-        ctx.set_materialize_grads(False)
-        return run(polynomial, graph, inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Any, ...]:
-        """Of the inputs that want one."""
-        wanted = tuple(ctx.needs_input_grad[2:])
-        derivative = ctx.polynomial.derivative(wanted, tuple(c is not None for c in cotangents))
-        given = [c.contiguous() for c in cotangents if c is not None]
-        found = iter(Evaluate.apply(derivative, ctx.graph, *ctx.saved_tensors, *given) if given else ())
-        return None, None, *(next(found, None) if wants else None for wants in wanted)
