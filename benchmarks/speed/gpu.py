@@ -153,7 +153,10 @@ def measure(given: argparse.Namespace) -> int:
         for name in given.models:
             work.append((f"{name}, {case}", lambda n=name, c=case: timed(n, c, given.seconds)))
     for key, job in work:
-        entry = job() if time.monotonic() < end else {"left_out": f"more than {given.minutes} minutes"}
+        try:
+            entry = job() if time.monotonic() < end else {"left_out": f"more than {given.minutes} minutes"}
+        except RuntimeError as failure:  # one architecture must not hide the others
+            entry = {"agrees": False, "failed": str(failure)[:500]}
         wrong += not entry.get("agrees", True)
         records.add(given.result, header, key, {**entry, **stamp()})
         print(key, json.dumps(entry), flush=True)

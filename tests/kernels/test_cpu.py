@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from equipot.config import parse
-from equipot.kernels import EdgeProduct, Path, Table, TabulatedWeights, chooser
+from equipot.kernels import EdgeProduct, Path, Table, TabulatedWeights, chooser, proof
 from equipot.kernels.cpu import build
 from equipot.kernels.cpu import edge as cpu
 from equipot.kernels.cpu.edge import compiled_edge_product, compiled_tabulated_product
@@ -165,8 +165,8 @@ def test_without_a_compiler_the_reference_computes(undecided, monkeypatch, caplo
 def test_only_an_excerpt_of_a_large_structure_is_checked():
     pairs = [(i, j) for i in range(70) for j in range(70) if 0 < abs(i - j) < 4]
     batch = graph(pairs, num_atoms=71)
-    x, _, w, part = chooser._excerpt(*arguments(PAINN, batch, 2), batch)
-    assert part.num_atoms == chooser.CHECKED_ATOMS == len(x)
+    x, _, w, part = proof.excerpt(*arguments(PAINN, batch, 2), batch)
+    assert part.num_atoms == proof.CHECKED_ATOMS == len(x)
     assert torch.equal(part.receivers[part.reverse], part.senders)
     assert len(w) == len(part.senders) == sum(i < 32 and j < 32 for i, j in pairs)
 
@@ -220,10 +220,10 @@ def of_a_table(operation, spec, given, batch, second):
     x, y, weights = given
     inputs = [t.requires_grad_(True) for t in (x, y, weights.r) if t is not None]
     out = operation(spec, x, y, weights, batch)
-    first = torch.autograd.grad(out, inputs, chooser._direction(out), create_graph=second)
+    first = torch.autograd.grad(out, inputs, proof.direction(out), create_graph=second)
     if not second:
         return [out.detach(), *first]
-    along = sum((f * chooser._direction(f)).sum() for f in first)
+    along = sum((f * proof.direction(f)).sum() for f in first)
     return [t.detach() for t in (out, *first, *torch.autograd.grad(along, inputs))]
 
 

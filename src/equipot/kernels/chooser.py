@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from equipot.batch import ATOMIC_VECTORS, AtomicBatch
+from equipot.batch import AtomicBatch
 from equipot.kernels.agreement import MIN_CHANNELS, TOLERANCE, compilable, largest_difference
 from equipot.kernels.cpu.build import NoCompiler, compiler
 from equipot.kernels.cpu.edge import (
@@ -27,12 +27,11 @@ from equipot.kernels.description import EdgeProduct, Path
 from equipot.kernels.gpu.build import installed, on_triton
 from equipot.kernels.gpu.edge import triton_edge_product, triton_tabulated_product
 from equipot.kernels.interpolation import TabulatedWeights, reference_interpolate
+from equipot.kernels.proof import argument, direction, excerpt, with_derivatives
 from equipot.kernels.reference import reference_edge_product
 from equipot.tensor.irreps import SCALAR
 
 log = logging.getLogger("equipot")
-
-CHECKED_ATOMS = 32  # of the first structure that a program sees
 
 
 @dataclass(frozen=True)
@@ -102,17 +101,17 @@ def _reason_against_tabulated(
 ) -> str | None:
     chosen = back_end(weights.r.device)
     assert chosen is not None
-    x, harmonics, r, part = _excerpt(x, harmonics, weights.r, batch)
+    x, harmonics, r, part = excerpt(x, harmonics, weights.r, batch)
     results = []
     try:
         for operation, dtype in ((chosen.tabulated, r.dtype), (_values_first, torch.float64)):
             table = replace(weights.table, rows=weights.table.rows.to(dtype))
             with torch.enable_grad():
-                given = [_argument(t, dtype) for t in (x, harmonics, r) if t is not None]
+                given = [argument(t, dtype) for t in (x, harmonics, r) if t is not None]
                 tabulated = TabulatedWeights(table, given[-1])
                 out = operation(spec, given[0] if x is not None else None, given[-2], tabulated, part)
                 first = torch.autograd.grad(
-                    out, given, _direction(out), allow_unused=True, materialize_grads=True
+                    out, given, direction(out), allow_unused=True, materialize_grads=True
                 )
             results.append([out.detach(), *first])
     except NoCompiler as failure:
@@ -160,7 +159,7 @@ def _reason_against(
     spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
 ) -> str | None:
     try:
-        error = disagreement(spec, *_excerpt(x, harmonics, weights, batch))
+        error = disagreement(spec, *excerpt(x, harmonics, weights, batch))
     except NoCompiler as failure:
         return str(failure)
     if error < TOLERANCE[weights.dtype]:  # false for NaN, too
@@ -178,71 +177,7 @@ def disagreement(
     chosen = back_end(weights.device)
     assert chosen is not None
     found, expected = (
-        _with_derivatives(operation, dtype, spec, x, harmonics, weights, batch)
+        with_derivatives(operation, dtype, spec, x, harmonics, weights, batch)
         for operation, dtype in ((chosen.product, weights.dtype), (reference_edge_product, torch.float64))
     )
     return largest_difference(found, expected)
-
-
-def _with_derivatives(
-    operation: Callable[..., Tensor],
-    dtype: torch.dtype,
-    spec: EdgeProduct,
-    x: Tensor | None,
-    harmonics: Tensor,
-    weights: Tensor,
-    batch: AtomicBatch,
-) -> list[Tensor]:
-    """The result, its gradients along a fixed direction, and the gradients of theirs."""
-    with torch.enable_grad():
-        given = [_argument(t, dtype) for t in (x, harmonics, weights) if t is not None]
-        out = operation(spec, *([None] * (x is None)), *given, batch)
-        direction = _direction(out).requires_grad_(True)
-        # a scalar harmonic is the number one, which the reference leaves out: no gradient is zero
-        first = torch.autograd.grad(
-            out, given, direction, create_graph=True, allow_unused=True, materialize_grads=True
-        )
-        along = sum(((f * _direction(f)).sum() for f in first), out.new_zeros(()))
-        second = torch.autograd.grad(along, [*given, direction], allow_unused=True, materialize_grads=True)
-    return [t.detach() for t in (out, *first, *second)]
-
-
-def _argument(t: Tensor, dtype: torch.dtype) -> Tensor:
-    """A copy to differentiate by."""
-    return t.detach().to(dtype, copy=True).requires_grad_(True)
-
-
-def _direction(like: Tensor) -> Tensor:
-    """Numbers without symmetry, the same every time; no random state is touched."""
-    steps = torch.arange(like.numel(), dtype=torch.float64, device=like.device)
-    return torch.sin(0.7 + 1.3 * steps).to(like.dtype).reshape(like.shape)
-
-
-def _excerpt(
-    x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
-) -> tuple[Tensor | None, Tensor, Tensor, AtomicBatch]:
-    """The edges among the first atoms that have any: part of the structure that is closed under mirroring."""
-    busy = batch.receivers.unique()[:CHECKED_ATOMS]
-    if len(busy) == batch.num_atoms:
-        return x, harmonics, weights, batch
-    place = batch.receivers.new_full((batch.num_atoms,), -1)
-    place[busy] = torch.arange(len(busy), device=busy.device)
-    kept = ((place[batch.receivers] >= 0) & (place[batch.senders] >= 0)).nonzero()[:, 0]
-    new_edge = batch.receivers.new_full((len(batch.receivers),), -1)
-    new_edge[kept] = torch.arange(len(kept), device=kept.device)
-    receivers = place[batch.receivers[kept]]
-    counts = torch.bincount(receivers, minlength=len(busy))
-    part = replace(
-        batch,
-        positions=batch.positions[busy],
-        species=batch.species[busy],
-        system=batch.system[busy],
-        senders=place[batch.senders[kept]],
-        receivers=receivers,
-        shifts=batch.shifts[kept],
-        row_pointer=torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
-        reverse=new_edge[batch.reverse[kept]],
-        edge_vectors=None,
-        **dict.fromkeys(ATOMIC_VECTORS),
-    )
-    return x[busy] if x is not None else None, harmonics[kept], weights[kept], part
