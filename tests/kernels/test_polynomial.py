@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from equipot.kernels import Polynomial, Slot, Tape, compiles, evaluate
+from equipot.kernels import Polynomial, Slot, Tape, compiles, evaluate, expressions
 from equipot.kernels.cpu import polynomial as cpu
 from equipot.kernels.polynomial import interpret
 from equipot.nn.contraction import SymmetricContraction
@@ -146,7 +146,7 @@ def test_only_what_is_wanted_is_computed():
 
 def test_a_wrong_program_is_refused(monkeypatch, caplog):
     polynomial = everything()
-    monkeypatch.setattr(cpu, "_text", lambda what, *a: _wrong(what, *a))
+    monkeypatch.setattr(expressions, "_text", lambda language, what, *a: _wrong(language, what, *a))
     given = inputs(polynomial, 8)
     with caplog.at_level(logging.WARNING):
         found = evaluate(polynomial, *given, row_pointer=ROWS)
@@ -155,11 +155,11 @@ def test_a_wrong_program_is_refused(monkeypatch, caplog):
         torch.testing.assert_close(one, other)
 
 
-right = cpu._text
+right = expressions._text
 
 
-def _wrong(what, *arguments):
-    return right(what, *arguments) + (" * T(1.001)" if what == "product" else "")
+def _wrong(language, what, *arguments):
+    return right(language, what, *arguments) + (" * T(1.001)" if what == "product" else "")
 
 
 def spherical(irreps: Irreps, rows: int) -> list[torch.Tensor]:

@@ -1,8 +1,8 @@
 """What has to be fast: the sum over neighbors of every model, functions of the distance, polynomials of features."""
 
-from equipot.kernels.cpu.polynomial import compiles, evaluate
 from equipot.kernels.edge import EdgeProduct, Path, edge_product
 from equipot.kernels.edge_sum import edge_sum
+from equipot.kernels.evaluation import compiles, evaluate
 from equipot.kernels.interpolation import Table, TabulatedWeights, interpolate
 from equipot.kernels.polynomial import Kind, Node, Polynomial, Slot, Tape
 

@@ -15,7 +15,10 @@ from torch import Tensor
 from equipot.tensor import tables
 
 Node = int | None  # None: zero, which takes part in nothing
-Kind = Literal["row", "group", "shared"]
+Kind = Literal[
+    "row", "group", "shared", "receiver", "sender", "edge", "direction", "distance", "value", "slope"
+]
+_ONE = ("sum", 1.0, ())
 
 
 class Tape:
@@ -37,7 +40,11 @@ class Tape:
 
     def product(self, a: Node, b: Node) -> Node:
         """Of two, a b."""
-        return None if a is None or b is None else self._number(("product", min(a, b), max(a, b)))
+        if a is None or b is None:
+            return None
+        if _ONE in (self.nodes[a], self.nodes[b]):
+            return b if self.nodes[a] == _ONE else a
+        return self._number(("product", min(a, b), max(a, b)))
 
     def inverse(self, a: Node) -> int:
         """1/a."""
@@ -69,7 +76,12 @@ class Tape:
 
 @dataclass(frozen=True)
 class Slot:
-    """An input or output: [rows, components, channels], a row per atom or edge, per group of them, or for all."""
+    """An input or output: [rows, components, channels], a row per atom or edge, per group of them, or for all.
+
+    In a graph (`equipot.kernels.edge_polynomial`) there are others: what receivers or senders have; what edges have,
+    for every channel ("edge") or, without an axis of channels, for all ("direction", "distance"); and what is read from
+    a table at the distance ("value", "slope").
+    """
 
     components: int
     kind: Kind = "row"

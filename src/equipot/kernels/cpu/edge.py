@@ -23,8 +23,7 @@ from equipot.kernels.cpu.generate import source
 from equipot.kernels.cpu.vectors import SERIAL_EDGES, VECTOR_BYTES
 from equipot.kernels.description import EdgeProduct
 from equipot.kernels.interpolation import Table, TabulatedWeights
-from equipot.tensor.irreps import Irrep
-from equipot.tensor.tables import constant
+from equipot.kernels.packing import from_spherical, to_spherical
 
 
 class Program:
@@ -274,15 +273,15 @@ def compiled_edge_product(
 ) -> Float[Tensor, "atoms outputs channels"]:
     """As `reference_edge_product`."""
     graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
-    x = _to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
-    y = _to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
+    x = to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
+    y = to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
     channels = weights.shape[-1]
     missing = -channels % (VECTOR_BYTES // weights.element_size())
     if missing:  # whole vectors only
         x = pad(x, (0, missing)) if x is not None else None
         weights = pad(weights, (0, missing))
     out = Forward.apply(spec, graph, x, y, weights.contiguous())
-    return _from_spherical(spec, spec.outputs, out[..., :channels] if missing else out)
+    return from_spherical(spec, spec.outputs, out[..., :channels] if missing else out)
 
 
 def compiled_tabulated_product(
@@ -294,28 +293,12 @@ def compiled_tabulated_product(
 ) -> Float[Tensor, "atoms outputs channels"]:
     """As `compiled_edge_product` with the values of the weights; their channels are whole vectors."""
     graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
-    x = _to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
-    y = _to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
+    x = to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
+    y = to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
     out = Tabulated.apply(spec, graph, x, y, weights.table, weights.r.contiguous())
-    return _from_spherical(spec, spec.outputs, out)
+    return from_spherical(spec, spec.outputs, out)
 
 
 def whole_vectors(channels: int, dtype: torch.dtype) -> bool:
     """Whether channels fill vectors without rest."""
     return channels % (VECTOR_BYTES // dtype.itemsize) == 0
-
-
-def _to_spherical(spec: EdgeProduct, slots: tuple[Irrep, ...], packed: Tensor) -> Tensor:
-    """Packed slots with 2l+1 components each."""
-    dims = [spec.tensor_basis.dim(irrep.l) for irrep in slots]
-    if dims == [irrep.dim for irrep in slots]:
-        return packed
-    parts = zip(packed.split(dims, dim=1), slots, strict=True)
-    return torch.cat([constant("isometry", i.l, like=t).T @ t if i.l > 1 else t for t, i in parts], dim=1)
-
-
-def _from_spherical(spec: EdgeProduct, slots: tuple[Irrep, ...], packed: Tensor) -> Tensor:
-    if all(spec.tensor_basis.dim(irrep.l) == irrep.dim for irrep in slots):
-        return packed
-    parts = zip(packed.split([irrep.dim for irrep in slots], dim=1), slots, strict=True)
-    return torch.cat([constant("isometry", i.l, like=t) @ t if i.l > 1 else t for t, i in parts], dim=1)
