@@ -19,8 +19,8 @@ from equipot.kernels.cpu.edge import (
     compiled_edge_product,
     compiled_tabulated_product,
     program,
-    whole_vectors,
 )
+from equipot.kernels.cpu.vectors import whole_vectors
 from equipot.kernels.description import EdgeProduct, Path
 from equipot.kernels.interpolation import TabulatedWeights, reference_interpolate
 from equipot.kernels.reference import reference_edge_product

@@ -300,11 +300,6 @@ def compiled_tabulated_product(
     return _from_spherical(spec, spec.outputs, out)
 
 
-def whole_vectors(channels: int, dtype: torch.dtype) -> bool:
-    """Whether channels fill vectors without rest."""
-    return channels % (VECTOR_BYTES // dtype.itemsize) == 0
-
-
 def _to_spherical(spec: EdgeProduct, slots: tuple[Irrep, ...], packed: Tensor) -> Tensor:
     """Packed slots with 2l+1 components each."""
     dims = [spec.tensor_basis.dim(irrep.l) for irrep in slots]

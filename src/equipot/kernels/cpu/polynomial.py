@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -102,6 +103,8 @@ def _text(what: str, *arguments: Any) -> str:
         return f"v{arguments[0]} * v{arguments[1]}"
     if what == "inverse":
         return f"T(1) / v{arguments[0]}"
+    if what in ("root", "logistic"):
+        return f"{what}(v{arguments[0]})"
     constant, terms = arguments
     by_size: dict[float, str] = {}  # couplings have few different numbers: one multiplication for each
     for factor, node in terms:
@@ -117,9 +120,13 @@ def _text(what: str, *arguments: Any) -> str:
 
 
 @cache
-def program(polynomial: Polynomial, dtype: torch.dtype) -> ctypes.CDLL:
-    """Compiled once per process."""
-    return library(source(polynomial, dtype))
+def program(polynomial: Polynomial, dtype: torch.dtype) -> Callable[..., None]:
+    """Compiled once per process: a function of two sizes, the threads and the addresses of all tensors."""
+    run = library(source(polynomial, dtype)).run
+    addresses = 1 + len(polynomial.inputs) + len(polynomial.outputs)
+    run.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_int, *(ctypes.c_void_p,) * addresses]
+    run.restype = None
+    return run
 
 
 def _decided(polynomial: Polynomial, dtype: torch.dtype) -> bool:
@@ -146,18 +153,14 @@ def disagreement(polynomial: Polynomial, dtype: torch.dtype) -> float:
         shape = (numbers[slot.kind], slot.components, 2 * VECTOR_BYTES // dtype.itemsize)
         steps = torch.arange(math.prod(shape), dtype=torch.float64)
         inputs.append(torch.sin(0.7 + n + 1.3 * steps).to(dtype).reshape(shape))
-    row = pointer if _grouped(polynomial) else None
+    row = pointer if polynomial.grouped else None
     with torch.no_grad():
         return largest_difference(_run(polynomial, row, tuple(inputs)), interpret(polynomial, inputs, row))
 
 
-def _grouped(polynomial: Polynomial) -> bool:
-    return any(slot.kind == "group" for slot in (*polynomial.inputs, *polynomial.outputs))
-
-
 def _run(polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     like = inputs[0]
-    rows = next(t for t, slot in zip(inputs, polynomial.inputs, strict=True) if slot.kind == "row").shape[0]
+    rows = inputs[polynomial.rows].shape[0]
     groups = len(row) - 1 if row is not None else rows
     threads = 1 if sum(t.numel() for t in inputs) < SERIAL_NUMBERS else torch.get_num_threads()
     numbers, channels = {"row": rows, "group": groups, "shared": threads}, like.shape[-1]
@@ -167,10 +170,9 @@ def _run(polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...])
         )
         for slot in polynomial.outputs
     )
-    sizes = (ctypes.c_int64(groups), ctypes.c_int64(channels), ctypes.c_int(threads))
-    place = ctypes.c_void_p(row.data_ptr() if row is not None else None)
-    pointers = [ctypes.c_void_p(t.data_ptr()) for t in (*inputs, *outputs)]
-    program(polynomial, like.dtype).run(*sizes, place, *pointers)
+    place = None if row is None else row.data_ptr()
+    pointers = [t.data_ptr() for t in (*inputs, *outputs)]
+    program(polynomial, like.dtype)(groups, channels, threads, place, *pointers)
     return tuple(
         t.sum(0, keepdim=True) if slot.kind == "shared" else t
         for t, slot in zip(outputs, polynomial.outputs, strict=True)
@@ -225,10 +227,10 @@ def _compiler_works() -> bool:
 
 def _check(polynomial: Polynomial, inputs: tuple[Tensor, ...], row_pointer: Tensor | None) -> None:
     """ValueError for what a program, which trusts its pointers, would read beyond."""
-    if row_pointer is None and _grouped(polynomial):
+    if row_pointer is None and polynomial.grouped:
         raise ValueError("polynomial: it has groups of rows; expected row_pointer")
     like = inputs[0]
-    rows = next(t for t, slot in zip(inputs, polynomial.inputs, strict=True) if slot.kind == "row").shape[0]
+    rows = inputs[polynomial.rows].shape[0]
     numbers = {"row": rows, "group": 0 if row_pointer is None else len(row_pointer) - 1, "shared": 1}
     expected = [(numbers[slot.kind], slot.components, like.shape[-1]) for slot in polynomial.inputs]
     if [tuple(t.shape) for t in inputs] != expected or any(t.dtype != like.dtype for t in inputs):

@@ -1,0 +1,37 @@
+"""SiLU: the compiled one and PyTorch's."""
+
+import pytest
+import torch
+
+from equipot.kernels.cpu import polynomial as cpu
+from equipot.nn import activation
+from equipot.nn.activation import SiLU
+from kernels.test_cpu import has_compiler
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler: PyTorch computes everything")
+def test_compiled_equals_pytorch_to_second_derivatives(monkeypatch):
+    monkeypatch.setattr(activation, "FEW", 0)
+    calls = []
+    run = cpu._run
+    monkeypatch.setattr(cpu, "_run", lambda *given: calls.append(1) or run(*given))
+    x = torch.linspace(-9, 9, 3 * 5 * 16).reshape(3, 5, 16).mT.contiguous().mT.requires_grad_(True)
+    results = []
+    for function in (SiLU(), torch.nn.SiLU()):
+        y = function(x)
+        (first,) = torch.autograd.grad(y, x, torch.cos(y.detach()), create_graph=True)
+        (second,) = torch.autograd.grad((first.square() * x).sum(), x)
+        results.append((y, first, second))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
+    assert calls
+
+
+def test_what_is_small_or_not_trained_is_left_to_pytorch(monkeypatch):
+    monkeypatch.setattr(activation, "evaluate", None)  # would fail if it were called
+    x = torch.randn(4, 16)
+    torch.testing.assert_close(SiLU()(x), torch.nn.functional.silu(x))
+    monkeypatch.setattr(activation, "FEW", 0)
+    torch.testing.assert_close(SiLU().eval()(x), torch.nn.functional.silu(x))
