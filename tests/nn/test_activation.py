@@ -30,7 +30,7 @@ def test_compiled_equals_pytorch_to_second_derivatives(monkeypatch):
 
 
 def test_what_is_small_or_not_trained_is_left_to_pytorch(monkeypatch):
-    monkeypatch.setattr(activation, "evaluate", None)  # would fail if it were called
+    monkeypatch.setattr(activation, "evaluate", None)  # calling it would fail
     x = torch.randn(4, 16)
     torch.testing.assert_close(SiLU()(x), torch.nn.functional.silu(x))
     monkeypatch.setattr(activation, "FEW", 0)

@@ -4,14 +4,13 @@ from functools import cache
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from equipot.kernels import Polynomial, Slot, Tape, compiles, evaluate, whole_vectors
 
 FEW = 100_000  # numbers: so many take longer than starting what PyTorch does
 
 
-class SiLU(nn.Module):
+class SiLU(nn.SiLU):
     """x σ(x), element by element.
 
     PyTorch puts its second derivative, which training on forces takes of every edge and hidden channel, together from a
@@ -23,7 +22,7 @@ class SiLU(nn.Module):
         many = self.training and x.numel() >= FEW
         if many and compiles(x) and whole_vectors(x.shape[-1], x.dtype):
             return evaluate(_silu(), x.reshape(-1, 1, x.shape[-1]))[0].reshape(x.shape)
-        return functional.silu(x)
+        return super().forward(x)
 
 
 @cache

@@ -191,8 +191,7 @@ class Evaluate(Function):
         ctx.polynomial, ctx.row = polynomial, row
         ctx.save_for_backward(*inputs)
         ctx.set_materialize_grads(False)
-        compute = _run if _decided(polynomial, inputs[0].dtype) else _interpreted
-        return compute(polynomial, row, inputs)
+        return _computed(polynomial, row, *inputs)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Any, ...]:
@@ -200,13 +199,14 @@ class Evaluate(Function):
         wanted = tuple(ctx.needs_input_grad[2:])
         derivative = ctx.polynomial.derivative(wanted, tuple(c is not None for c in cotangents))
         given = [c.contiguous() for c in cotangents if c is not None]
-        found = iter(Evaluate.apply(derivative, ctx.row, *ctx.saved_tensors, *given) if given else ())
+        again = Evaluate.apply if torch.is_grad_enabled() else _computed  # nothing to remember, less to do
+        found = iter(again(derivative, ctx.row, *ctx.saved_tensors, *given) if given else ())
         return None, None, *(next(found, None) if wants else None for wants in wanted)
 
 
-def _interpreted(
-    polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...]
-) -> tuple[Tensor, ...]:
+def _computed(polynomial: Polynomial, row: Tensor | None, *inputs: Tensor) -> tuple[Tensor, ...]:
+    if _decided(polynomial, inputs[0].dtype):
+        return _run(polynomial, row, inputs)
     return interpret(polynomial, inputs, row)
 
 
