@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
@@ -31,6 +32,15 @@ class Evaluate(Function):
         wanted = tuple(ctx.needs_input_grad[3:])
         derivative = ctx.polynomial.derivative(wanted, tuple(c is not None for c in cotangents))
         given = [c.contiguous() for c in cotangents if c is not None]
-        arguments = (ctx.compute, derivative, ctx.where, *ctx.saved_tensors, *given)
-        found = iter(Evaluate.apply(*arguments) if given else ())
+        found = iter(
+            _again(ctx.compute, derivative, ctx.where, (*ctx.saved_tensors, *given)) if given else ()
+        )
         return None, None, None, *(next(found, None) if wants else None for wants in wanted)
+
+
+def _again(
+    compute: Any, polynomial: Polynomial, where: Any, inputs: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    if torch.is_grad_enabled():
+        return Evaluate.apply(compute, polynomial, where, *inputs)
+    return compute(polynomial, where, inputs)  # nothing to remember, less to do

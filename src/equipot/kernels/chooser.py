@@ -21,8 +21,8 @@ from equipot.kernels.cpu.edge import (
     compiled_edge_product,
     compiled_tabulated_product,
     program,
-    whole_vectors,
 )
+from equipot.kernels.cpu.vectors import whole_vectors
 from equipot.kernels.description import EdgeProduct, Path
 from equipot.kernels.gpu.build import installed, on_triton
 from equipot.kernels.gpu.edge import triton_edge_product, triton_tabulated_product
@@ -67,8 +67,8 @@ def compiled(
     if not _possible(weights, channels, harmonics) or (chosen := back_end(weights.device)) is None:
         return None
     key = (spec, channels, weights.dtype, chosen.name)
-    if batch.halo is not None:  # without mirrored edges nothing can be checked
-        return chosen if decisions.get(key, "unchecked") is None else None
+    if batch.halo is not None:  # without mirrored edges nothing can be checked, and Triton needs them
+        return chosen if chosen.name == "C++" and decisions.get(key, "unchecked") is None else None
     if key not in decisions:
         decisions[key] = _reason_against(spec, x, harmonics, weights, batch)
         if decisions[key] is not None:
@@ -87,7 +87,7 @@ def compiled_tabulated(
         return None
     key = (spec, channels, rows.dtype, chosen.name)
     if batch.halo is not None:
-        return chosen if tabulated_decisions.get(key, "unchecked") is None else None
+        return chosen if chosen.name == "C++" and tabulated_decisions.get(key, "unchecked") is None else None
     if key not in tabulated_decisions:
         tabulated_decisions[key] = _reason_against_tabulated(spec, x, harmonics, weights, batch)
         if tabulated_decisions[key] is not None:

@@ -80,13 +80,9 @@ def disagreement(
         shape = (numbers[slot.kind], slot.components, width)
         steps = torch.arange(math.prod(shape), dtype=torch.float64, device=device)
         inputs.append(torch.sin(0.7 + n + 1.3 * steps).to(dtype).reshape(shape))
-    row = pointer if _grouped(polynomial) else None
+    row = pointer if polynomial.grouped else None
     with torch.no_grad():
         return largest_difference(_run(polynomial, row, tuple(inputs)), interpret(polynomial, inputs, row))
-
-
-def _grouped(polynomial: Polynomial) -> bool:
-    return any(slot.kind == "group" for slot in (*polynomial.inputs, *polynomial.outputs))
 
 
 def compiles(like: Tensor) -> bool:
@@ -108,10 +104,10 @@ def _compiler_works() -> bool:
 
 def _check(polynomial: Polynomial, inputs: tuple[Tensor, ...], row_pointer: Tensor | None) -> None:
     """ValueError for what a program, which trusts its pointers, would read beyond."""
-    if row_pointer is None and _grouped(polynomial):
+    if row_pointer is None and polynomial.grouped:
         raise ValueError("polynomial: it has groups of rows; expected row_pointer")
     like = inputs[0]
-    rows = next(t for t, slot in zip(inputs, polynomial.inputs, strict=True) if slot.kind == "row").shape[0]
+    rows = inputs[polynomial.rows].shape[0]
     numbers = {"row": rows, "group": 0 if row_pointer is None else len(row_pointer) - 1, "shared": 1}
     expected = [(numbers[slot.kind], slot.components, like.shape[-1]) for slot in polynomial.inputs]
     if [tuple(t.shape) for t in inputs] != expected or any(t.dtype != like.dtype for t in inputs):

@@ -15,6 +15,8 @@ class Language:
     load: Callable[[int, int], str]  # slot, component
     number: Callable[[float], str]  # that multiplies
     constant: Callable[[float], str]  # that is added
+    root: str  # names of functions
+    logistic: str
 
 
 def definitions(tape: Tape, node: Node, known: set[int], language: Language) -> list[str]:
@@ -42,6 +44,8 @@ def _text(language: Language, what: str, *arguments: Any) -> str:
         return f"v{arguments[0]} * v{arguments[1]}"
     if what == "inverse":
         return f"{language.number(1.0)} / v{arguments[0]}"
+    if what in ("root", "logistic"):
+        return f"{getattr(language, what)}(v{arguments[0]})"
     constant, terms = arguments
     by_size: dict[float, str] = {}  # couplings have few different numbers: one multiplication for each
     for factor, node in terms:

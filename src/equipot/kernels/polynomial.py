@@ -2,7 +2,8 @@
 
 A `Polynomial` says how the components of some outputs follow from those of some inputs; a row is an atom or an edge.
 Its derivative is one again, so a single generator serves energies, forces and training on forces. What many-body
-products, matrix products and products of pairs are made of.
+products, matrix products and products of pairs are made of; with inverses, roots and logistic functions, also what
+stands between them: norms, gates, activations.
 """
 
 from collections.abc import Sequence
@@ -52,6 +53,20 @@ class Tape:
             raise ZeroDivisionError("the inverse of zero")
         return self._number(("inverse", a))
 
+    def root(self, a: Node) -> int:
+        """√a; its derivative is that at a > 0."""
+        if a is None:
+            raise ZeroDivisionError("the root of zero has no derivative")
+        return self._number(("root", a))
+
+    def logistic(self, a: Node) -> Node:
+        """σ(a) = 1/(1 + e^(−a))."""
+        return self.sum([], constant=0.5) if a is None else self._number(("logistic", a))
+
+    def silu(self, a: Node) -> Node:
+        """The product a σ(a)."""
+        return self.product(a, self.logistic(a))
+
     def sum(self, terms: Sequence[tuple[float, Node]], constant: float = 0.0) -> Node:
         """Of terms, constant + Σ factor · node."""
         factors: dict[int, float] = {}
@@ -97,6 +112,15 @@ class Polynomial:
     expressions: tuple[tuple[Node, ...], ...]  # of the components of every output
     _derivatives: dict[tuple, "Polynomial"] = field(default_factory=dict)
 
+    # derived once, so that a call costs no more than its tensors
+    rows: int = field(init=False)  # the first input that has a row for each row
+    grouped: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = [slot.kind for slot in self.inputs]
+        object.__setattr__(self, "rows", kinds.index("row"))  # the way into a frozen dataclass
+        object.__setattr__(self, "grouped", "group" in (*kinds, *(slot.kind for slot in self.outputs)))
+
     def __deepcopy__(self, memo: dict) -> "Polynomial":
         return self  # never changes
 
@@ -134,6 +158,11 @@ class Polynomial:
             elif what == "inverse":
                 squared = tape.product(tape.product(adjoint, node), node)
                 terms.setdefault(arguments[0], []).append((-1.0, squared))
+            elif what == "root":
+                terms.setdefault(arguments[0], []).append((0.5, tape.product(adjoint, tape.inverse(node))))
+            elif what == "logistic":
+                slope = tape.sum([(1.0, node), (-1.0, tape.product(node, node))])
+                terms.setdefault(arguments[0], []).append((1.0, tape.product(adjoint, slope)))
             else:
                 for factor, a in arguments[1]:
                     terms.setdefault(a, []).append((factor, adjoint))
@@ -153,7 +182,7 @@ def interpret(
 
     `row_pointer`, [groups + 1], says which rows belong to a group, where there are groups.
     """
-    rows = next(t for t, slot in zip(inputs, polynomial.inputs, strict=True) if slot.kind == "row").shape[0]
+    rows = inputs[polynomial.rows].shape[0]
     like = inputs[0].new_zeros(rows, inputs[0].shape[-1])
     group = None
     if row_pointer is not None:
@@ -172,6 +201,8 @@ def interpret(
             values[number] = values[arguments[0]] * values[arguments[1]]
         elif what == "inverse":
             values[number] = 1 / values[arguments[0]]
+        elif what in ("root", "logistic"):
+            values[number] = {"root": torch.sqrt, "logistic": torch.sigmoid}[what](values[arguments[0]])
         else:
             constant, terms = arguments
             value = like + constant

@@ -8,6 +8,7 @@ and each of them is linear in every argument.
 """
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -33,6 +34,7 @@ class Program:
         self.dtype = dtype
         self.components = tuple(sum(i.dim for i in slots) for slots in (spec.inputs, spec.edge, spec.outputs))
         self.library = library(source(spec, dtype, tabulated))
+        self.functions: dict[str, Callable[..., None]] = {}
         self.number = ctypes.c_double if dtype == torch.float64 else ctypes.c_float
 
     def call(
@@ -45,15 +47,21 @@ class Program:
         out: tuple[Tensor, ...] = (),
     ) -> None:
         """Run a function on contiguous tensors; None is a null pointer; `table`: knots, and knots per Å."""
-        sizes = (
-            ctypes.c_int64(graph[0].shape[0] - 1),
-            ctypes.c_int64(channels),
-            ctypes.c_int(_threads(graph)),
-        )
-        pointers = [ctypes.c_void_p(t.data_ptr() if t is not None else None) for t in (*graph, *tensors)]
-        spaced = (ctypes.c_int64(table[0]), self.number(table[1])) if table is not None else ()
-        results = [ctypes.c_void_p(t.data_ptr()) for t in out]
-        getattr(self.library, name)(*sizes, *pointers, *spaced, *results)
+        pointers = [t.data_ptr() if t is not None else None for t in (*graph, *tensors)]
+        results = [t.data_ptr() for t in out]
+        if name not in self.functions:
+            self.functions[name] = self._function(name, len(pointers), len(results), table is not None)
+        sizes = graph[0].shape[0] - 1, channels, _threads(graph)
+        self.functions[name](*sizes, *pointers, *(table or ()), *results)
+
+    def _function(self, name: str, pointers: int, results: int, tabulated: bool) -> Callable[..., None]:
+        """Of sizes, threads, addresses, what belongs to a table, and addresses."""
+        found = getattr(self.library, name)
+        address, spaced = ctypes.c_void_p, (ctypes.c_int64, self.number) if tabulated else ()
+        sizes = (ctypes.c_int64, ctypes.c_int64, ctypes.c_int)
+        found.argtypes = [*sizes, *(address,) * pointers, *spaced, *(address,) * results]
+        found.restype = None
+        return found
 
     def backward(
         self,
@@ -274,7 +282,7 @@ def compiled_edge_product(
     """As `reference_edge_product`."""
     graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
     x = to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
-    y = to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
+    y = _harmonics(spec, harmonics)
     channels = weights.shape[-1]
     missing = -channels % (VECTOR_BYTES // weights.element_size())
     if missing:  # whole vectors only
@@ -294,11 +302,13 @@ def compiled_tabulated_product(
     """As `compiled_edge_product` with the values of the weights; their channels are whole vectors."""
     graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
     x = to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
-    y = to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
+    y = _harmonics(spec, harmonics)
     out = Tabulated.apply(spec, graph, x, y, weights.table, weights.r.contiguous())
     return from_spherical(spec, spec.outputs, out)
 
 
-def whole_vectors(channels: int, dtype: torch.dtype) -> bool:
-    """Whether channels fill vectors without rest."""
-    return channels % (VECTOR_BYTES // dtype.itemsize) == 0
+def _harmonics(spec: EdgeProduct, harmonics: Float[Tensor, "edges harmonics"]) -> Tensor:
+    """Packed slots of the edge with 2l+1 components each."""
+    if all(spec.tensor_basis.dim(irrep.l) == irrep.dim for irrep in spec.edge):
+        return harmonics.contiguous()
+    return to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()

@@ -1,6 +1,7 @@
 """Polynomials in C++: straight-line vector code for a row and a vector of channels."""
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -16,6 +17,8 @@ CPP = Language(
     load=lambda slot, component: f"load(p{slot} + {component} * C)",
     number=lambda value: f"T({value!r})",
     constant=lambda value: f"(vec{{}} + T({value!r}))",
+    root="root",
+    logistic="logistic",
 )
 SERIAL_NUMBERS = 100_000  # of all inputs: below so many one thread is faster than waking others
 
@@ -74,15 +77,19 @@ def _statements(polynomial: Polynomial) -> list[str]:
 
 
 @cache
-def program(polynomial: Polynomial, dtype: torch.dtype) -> ctypes.CDLL:
-    """Compiled once per process."""
-    return library(source(polynomial, dtype))
+def program(polynomial: Polynomial, dtype: torch.dtype) -> Callable[..., None]:
+    """Compiled once per process: a function of two sizes, the threads and the addresses of all tensors."""
+    run = library(source(polynomial, dtype)).run
+    addresses = 1 + len(polynomial.inputs) + len(polynomial.outputs)
+    run.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_int, *(ctypes.c_void_p,) * addresses]
+    run.restype = None
+    return run
 
 
 def run(polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The outputs; inputs are contiguous and of whole vectors of channels."""
     like = inputs[0]
-    rows = next(t for t, slot in zip(inputs, polynomial.inputs, strict=True) if slot.kind == "row").shape[0]
+    rows = inputs[polynomial.rows].shape[0]
     groups = len(row) - 1 if row is not None else rows
     threads = 1 if sum(t.numel() for t in inputs) < SERIAL_NUMBERS else torch.get_num_threads()
     numbers, channels = {"row": rows, "group": groups, "shared": threads}, like.shape[-1]
@@ -92,10 +99,9 @@ def run(polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...]) 
         )
         for slot in polynomial.outputs
     )
-    sizes = (ctypes.c_int64(groups), ctypes.c_int64(channels), ctypes.c_int(threads))
-    place = ctypes.c_void_p(row.data_ptr() if row is not None else None)
-    pointers = [ctypes.c_void_p(t.data_ptr()) for t in (*inputs, *outputs)]
-    program(polynomial, like.dtype).run(*sizes, place, *pointers)
+    place = None if row is None else row.data_ptr()
+    pointers = [t.data_ptr() for t in (*inputs, *outputs)]
+    program(polynomial, like.dtype)(groups, channels, threads, place, *pointers)
     return tuple(
         t.sum(0, keepdim=True) if slot.kind == "shared" else t
         for t, slot in zip(outputs, polynomial.outputs, strict=True)

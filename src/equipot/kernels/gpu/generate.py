@@ -106,7 +106,7 @@ class _Writer:
         self.polynomial, self.number, self.results = polynomial, number, results
         self.walk: Walk = walk
         self.zero = f"tl.full((EDGES, CHANNELS), 0, {number})"
-        self.language = Language("{name} = {text}", self._load, repr, repr)
+        self.language = Language("{name} = {text}", self._load, repr, repr, "tl.sqrt", "tl.sigmoid")
         self.read: set[int] = set()
         # weights are zero beyond the end of a row of edges; other polynomials may have constants
         self.masked = any(slot.kind == "row" for slot in polynomial.inputs)

@@ -10,7 +10,7 @@ from equipot.kernels.polynomial import Polynomial
 
 def run(polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The outputs; inputs are contiguous. Rows are walked as edges are, and groups of them as receivers."""
-    rows = next(t for t, slot in zip(inputs, polynomial.inputs, strict=True) if slot.kind == "row").shape[0]
+    rows = inputs[polynomial.rows].shape[0]
     group = torch.repeat_interleave(row.diff(), output_size=rows) if row is not None else None
     found = run_on_graph(polynomial, Graph(row=row, receiver=group), inputs)
     return tuple(
