@@ -43,9 +43,9 @@ PAINN = {"name": "painn", "channels": 48, "num_layers": 3, "cutoff": 4.5}
 MEASURED = {"r_OO": 2.80, "g_OO": 2.57, "D": 2.30}
 
 
-def configuration(data: Path, which: str, budget: str) -> dict[str, Any]:
+def configuration(data: Path, which: str, steps: int) -> dict[str, Any]:
     """What one of the two models is trained on."""
-    train: dict[str, Any] = {"budget": budget, "batch": 1, "seed": 1}
+    train: dict[str, Any] = {"steps": steps, "batch": 1, "seed": 1}
     if which == "forces":
         path = data / "water_revpbe0" / "water_100.xyz.xz"
         return {
@@ -70,14 +70,14 @@ def configuration(data: Path, which: str, budget: str) -> dict[str, Any]:
     }
 
 
-def trained(given: argparse.Namespace, which: str, budget: str) -> tuple[api.Model, dict[str, Any]]:
+def trained(given: argparse.Namespace, which: str, steps: int) -> tuple[api.Model, dict[str, Any]]:
     """The model of a folder, trained unless it is there, and what its training was."""
     folder = given.out / which
     if not (folder / "model.equipot").exists():
-        api.train(configuration(given.data, which, budget), folder, say=print)
+        api.train(configuration(given.data, which, steps), folder, say=print)
     model = api.load(folder / "model.equipot")
     written: Any = model.document
-    return model, {"budget": budget, "errors": written.metrics.get("test"), "model": written.run["model"]}
+    return model, {"steps": steps, "errors": written.metrics.get("test"), "model": written.run["model"]}
 
 
 def moments(model: api.Model, segment: Segment, atoms: Atoms) -> Segment:
@@ -194,8 +194,10 @@ def main() -> int:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/water"))
-    parser.add_argument("--budget", default="20min", help="of the training of energies and forces")
-    parser.add_argument("--tensors", default="10min", help="of the training of dipole and polarizability")
+    parser.add_argument("--steps", type=int, default=4000, help="of the training of energies and forces")
+    parser.add_argument(
+        "--tensors", type=int, default=6000, help="of the training of dipole and polarizability"
+    )
     parser.add_argument("--time", type=float, default=20.0, help="ps of NVE")
     parser.add_argument("--equilibrate", type=float, default=5.0, help="ps of NVT before it")
     parser.add_argument("--threads", type=int, default=1)
@@ -205,7 +207,7 @@ def main() -> int:
     made = stamp()
     stages: dict[str, Any] = {}
     if given.only != "tensors":
-        forces, stages["forces"] = trained(given, "forces", given.budget)
+        forces, stages["forces"] = trained(given, "forces", given.steps)
         if given.only == "forces":
             return 0
     tensors, stages["tensors"] = trained(given, "tensors", given.tensors)

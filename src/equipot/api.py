@@ -1,6 +1,7 @@
 """The nouns and verbs of equipot in Python; the command line is made of these."""
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from jaxtyping import Float
 
 from equipot.comparison.config import CompareConfig
 from equipot.comparison.course import Observe
@@ -17,7 +19,7 @@ from equipot.comparison.request import request as compare_config
 from equipot.comparison.run import compare as run_comparison
 from equipot.comparison.table import ModelTable
 from equipot.config import override, parse, read_yaml
-from equipot.data.collate import graph, refuse_unknown
+from equipot.data.collate import batch_of, graph, refuse_unknown
 from equipot.data.conditions import refuse_unseen
 from equipot.data.doctor import inspect
 from equipot.data.frame import Frame
@@ -29,25 +31,29 @@ from equipot.deploy.document import ModelDocument, Proof
 from equipot.deploy.model_file import load as load_model_file
 from equipot.deploy.model_file import save as save_model_file
 from equipot.deploy.model_file import with_proofs
+from equipot.engines.agreement import agreement, chosen
 from equipot.engines.ase import Calculator
 from equipot.engines.dynamics import run_dynamics
 from equipot.engines.ipi.advice import advice
 from equipot.engines.ipi.alone import write_inputs
+from equipot.engines.isotopes import mass, masses_of
 from equipot.engines.relax import Relaxation
 from equipot.engines.relax import relax as relax_structure
 from equipot.engines.settings import Dynamics
 from equipot.engines.trajectories import files
 from equipot.evaluate.metrics import Comparison, evaluate
 from equipot.evaluate.proofs import verify
-from equipot.potential import Potential
+from equipot.potential import Potential, born_charges
 from equipot.spectra.checks import KINDS
-from equipot.spectra.displacements import slopes
+from equipot.spectra.displacements import modes_of
 from equipot.spectra.harmonic import Harmonic
-from equipot.spectra.harmonic import harmonic as normal_modes
+from equipot.spectra.measured import read_measured
 from equipot.spectra.phonons.calculation import phonons as phonons_of
 from equipot.spectra.phonons.minimum import to_minimum
 from equipot.spectra.phonons.result import Born, Phonons
+from equipot.spectra.rates import with_dipole_rates
 from equipot.spectra.spectrum import spectrum
+from equipot.spectra.trajectory import Trajectory, read_run
 from equipot.train.config import SHORT, RunConfig
 from equipot.train.inherit import inherited
 from equipot.train.run import Observer, Run, Say
@@ -61,12 +67,14 @@ __all__ = [
     "ModelTable",
     "compare",
     "compare_config",
+    "export",
     "harmonic",
     "inspect",
     "load",
     "md",
     "phonons",
     "read",
+    "read_measured",
     "relax",
     "run_config",
     "spectrum",
@@ -125,18 +133,34 @@ class Model:
         return relax(self, start, **options)
 
     def verify(
-        self, frames: Sequence[Frame] | None = None, *, quick: bool = False, store: bool = True
+        self,
+        frames: Sequence[Frame] | None = None,
+        *,
+        quick: bool = False,
+        store: bool = True,
+        engines: str | Sequence[str] = (),
+        say: Say = lambda text: None,
     ) -> tuple[Proof, ...]:
         """Prove symmetries, derivatives, smoothness and conservation; the sheet goes into the model file.
 
-        Without `frames` the structures of the training set that the file carries are taken.
+        Without `frames` the structures of the training set that the file carries are taken. `engines`, by name or
+        "all" that are installed, are held against the reference on them, too; those of all that refuse, `say` hears.
         """
-        own = fingerprints.structures(self.potential, self.document.fingerprints, str(self.path))
-        proofs = verify(self.potential, own if frames is None else frames, quick=quick)
+        named = chosen(engines)
+        if frames is None:
+            frames = fingerprints.structures(self.potential, self.document.fingerprints, str(self.path))
+        proofs = verify(self.potential, frames, quick=quick)
+        if named:
+            proofs += agreement(self.potential, frames, named, say if engines == "all" else None)
         if store:
             with_proofs(self.path, proofs)
             self.document = self.document.model_copy(update={"proofs": proofs})
         return proofs
+
+    def born_charges(self, atoms: Atoms) -> Float[np.ndarray, "atoms 3 3"]:
+        """Z*[i, a, b] = ∂M_a/∂r_ib of every atom, e, learned or by differentiating the dipole."""
+        batch = batch_of([Frame.from_atoms(atoms)], self.potential.elements, self.potential.cutoff)
+        return born_charges(self.potential, batch).detach().double().cpu().numpy()
 
     def double(self) -> Potential:
         """A float64 copy of the potential, for Hessians and proofs."""
@@ -148,6 +172,12 @@ class Model:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_model_file(path, self.potential, self.document)
         return path
+
+    def last_structure(self, path: str | Path) -> Atoms:
+        """The last frame of a file, as something to start from; refused when an element is unknown."""
+        frame = read(path, **self.reading(path))[-1]
+        refuse_unknown(frame, self.potential.elements)
+        return frame.atoms()
 
     def reading(
         self,
@@ -272,9 +302,7 @@ def md(
     """Molecular dynamics on any engine; the folder holds trajectories with dipoles, polarizabilities, restarts."""
     model = model if isinstance(model, Model) else load(model)
     if isinstance(start, str | Path):
-        frame = read(start, **model.reading(start))[-1]
-        refuse_unknown(frame, model.potential.elements)
-        start = frame.atoms()
+        start = model.last_structure(start)
     chosen = settings if isinstance(settings, Dynamics) else parse(Dynamics, dict(settings or {}), "dynamics")
     first = start if isinstance(start, Atoms) else start[0]
     if chosen.beads > 1:
@@ -376,21 +404,54 @@ def phonons(
     )
 
 
-def harmonic(model: Model | str | Path, start: Atoms) -> Harmonic:
-    """Normal modes at the minimum nearest to `start`, with infrared and Raman intensities where the model can."""
+def export(
+    model: Model | str | Path,
+    to: str = "lammps",
+    start: Atoms | str | Path | None = None,
+    out: str | Path = "lammps",
+    python_free: bool = False,
+) -> list[Path]:
+    """What an engine needs beside the model file: the files that were written.
+
+    `python_free`: compiled, so that LAMMPS runs without Python; strictly local models only.
+    """
+    from equipot.engines.lammps.export import export as export_to_lammps
+
+    if to != "lammps":
+        raise ValueError(f"export: found to={to!r}; expected 'lammps'.")
+    model = model if isinstance(model, Model) else load(model)
+    start = model.last_structure(start) if isinstance(start, str | Path) else start
+    return export_to_lammps(model.potential, Path(out), start, python_free)
+
+
+def harmonic(
+    model: Model | str | Path, start: Atoms, masses: Mapping[str, float | str] | None = None
+) -> Harmonic:
+    """Normal modes at the minimum nearest to `start`, with infrared and Raman intensities where the model can.
+
+    Of a crystal the phonons at Γ; its sum rules are enforced, and by how much they were missed is kept. The masses are
+    those of `start`, with isotopes by element or index of an atom in their place: {"H": "D"}, {"C": 13.003}.
+    """
     model = model if isinstance(model, Model) else load(model)
     minimum = relax_structure(model.potential, start).atoms
-    derivatives = slopes(model.potential, minimum)
-    return normal_modes(
-        derivatives,
-        minimum.numbers.astype(np.int64),
-        minimum.positions,
-        minimum.get_masses(),
-        rotations=not minimum.pbc.any(),
-        source=model.path.name,
-    )
+    chosen = masses_of(start, {name: mass(value) for name, value in (masses or {}).items()})
+    return modes_of(model.potential, minimum, chosen, source=model.path.name)
 
 
 def first_structure(run: str | Path) -> Atoms:
-    """Where the production of a dynamics run began."""
-    return read(files(Path(run))[0])[0].atoms()
+    """Where the production of a dynamics run began, with its masses."""
+    atoms = read(files(Path(run))[0])[0].atoms()
+    document = json.loads((Path(run) / "md.json").read_text(encoding="utf-8"))
+    atoms.set_masses(document["masses"])
+    return atoms
+
+
+def recorded(run: str | Path, model: Model | None = None) -> Trajectory:
+    """A dynamics run; where it has no dipole, with the rate of it by the Born charges of a model."""
+    found = read_run(run)
+    if model is None or found.has("dipole") or found.has("dipole_rate"):
+        return found
+    names = {"born_charges"} if found.periodic else {"born_charges", "dipole"}
+    if not names & set(model.potential.targets):
+        return found
+    return with_dipole_rates(found, model.potential, first_structure(run), source=model.path.name)

@@ -10,10 +10,11 @@ Units: Å, eV, amu, e, fs. Cell vectors are rows. Geometry is float64, whatever 
 of the model: differences of positions are taken before anything is rounded.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -27,9 +28,34 @@ ATOMIC_VECTORS: tuple[AtomicVector, ...] = get_args(AtomicVector)
 AXIAL: frozenset[AtomicVector] = frozenset({"magnetic_moments"})
 
 
+@runtime_checkable
+class Halo(Protocol):
+    """Copies of atoms that other processes own, or of images: neighbors of the atoms of a batch, and no centers."""
+
+    @property
+    def species(self) -> Int[Tensor, " copies"]:
+        """Index into the model's element list."""
+        ...
+
+    def fill(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "senders *rest"]:
+        """The values of the atoms, and behind them those that the owners of the copies have; differentiable.
+
+        Every process must call this the same number of times, whether it owns atoms or not.
+        """
+        ...
+
+    def to(self, device: torch.device | str) -> "Halo":
+        """The halo on another device."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class AtomicBatch:
-    """What a model may see. Labels live in `Properties`, never here."""
+    """What a model may see. Labels live in `Properties`, never here.
+
+    With a halo the batch is the part of a system that one process owns. `senders` count the copies behind the atoms,
+    and edges from a copy have no mirror image here (`reverse` is −1), so that energies have first derivatives only.
+    """
 
     positions: Float[Tensor, "atoms 3"]
     species: Int[Tensor, " atoms"]  # index into the model's element list
@@ -49,6 +75,7 @@ class AtomicBatch:
         None  # eV/Å, applied to the atoms: an input, not a label
     )
     magnetic_moments: Float[Tensor, "atoms 3"] | None = None  # μ_B; or spins
+    halo: Halo | None = None
 
     @property
     def num_atoms(self) -> int:
@@ -64,10 +91,28 @@ class AtomicBatch:
         """r_ij = r_j + shift · cell − r_i, from centre to neighbour, in Å."""
         if self.edge_vectors is not None:
             return self.edge_vectors
-        offset = torch.einsum(
-            "es,est->et", self.shifts.to(self.cell.dtype), self.cell[self.system[self.receivers]]
-        )
-        return self.positions[self.senders] + offset - self.positions[self.receivers]
+        cells = self.cell.index_select(0, self.system.index_select(0, self.receivers))
+        offset = (self.shifts.to(self.cell.dtype)[:, :, None] * cells).sum(1)
+        neighbor = self.positions.index_select(0, self.senders)
+        return neighbor + offset - self.positions.index_select(0, self.receivers)
+
+    def of_senders(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "senders *rest"]:
+        """Values of the atoms in the rows that `senders` count: what an operation on edges must gather from."""
+        return values if self.halo is None else self.halo.fill(values)
+
+    def all_of_senders(self, values: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        """The same for several at once, whose exchange is one; None stays."""
+        if self.halo is None:
+            return tuple(values)
+        there = [t for t in values if t is not None]
+        filled = self.of_senders(torch.cat([t.reshape(len(t), math.prod(t.shape[1:])) for t in there], dim=1))
+        parts = iter(filled.split([math.prod(t.shape[1:]) for t in there], dim=1))
+        return tuple(None if t is None else next(parts).reshape(-1, *t.shape[1:]) for t in values)
+
+    def species_of_senders(self) -> Int[Tensor, " edges"]:
+        """The element of the neighbor of every edge."""
+        species = self.species if self.halo is None else torch.cat([self.species, self.halo.species])
+        return species[self.senders]
 
     def condition(self, name: Condition) -> Float[Tensor, " systems"]:
         """Total charge or multiplicity, which must be there: ValueError names the one that is not."""

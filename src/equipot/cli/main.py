@@ -13,6 +13,7 @@ from equipot.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     info,
     inspect,
     md,
@@ -34,7 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (inspect, train, compare, evaluate, verify, md, spectrum, relax, phonons, info, doctor, demo):
+for module in (
+    inspect, train, compare, evaluate, verify, md, spectrum, relax, phonons, export, info, doctor, demo,
+):  # fmt: skip
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))
 

@@ -11,6 +11,7 @@ from equipot.cli.options import ModelFile, Overrides, Quiet
 from equipot.cli.screen import Failed, call, progress, say
 from equipot.config import override
 from equipot.engines.catalog import usual_engine
+from equipot.engines.isotopes import parse_masses
 from equipot.engines.settings import EngineName, Method
 
 
@@ -35,6 +36,9 @@ def md(
     beads: Annotated[int, typer.Option(help="Of a ring polymer: quantum nuclei (i-PI).")] = 1,
     method: Annotated[Method, typer.Option(help="Of ring polymers.")] = "trpmd",
     replicas: Annotated[int, typer.Option(help="Independent copies, evaluated together.")] = 1,
+    mass: Annotated[
+        list[str] | None, typer.Option(help="Isotope, for example H=D, C=13.003 or, of one atom, 4=D.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of velocities and thermostat.")] = 1,
     folder: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("md"),
     quiet: Quiet = False,
@@ -47,6 +51,8 @@ def md(
         "temperature": temperature, "time": time, "equilibration": equilibrate, "dt": dt, "stride": stride,
         "ensemble": ensemble, "replicas": replicas, "seed": seed, "engine": engine or usual_engine(beads, ranks),
     }  # fmt: skip
+    if mass:
+        values["masses"] = parse_masses(mass)
     values |= {"pressure": pressure} if ensemble == "npt" else {}
     values |= {"ranks": ranks} if ranks > 1 else {}
     values |= {"beads": beads, "method": method} if beads > 1 else {}

@@ -41,6 +41,11 @@ def say(text: str, *, quiet: bool = False) -> None:
         out.print(text, markup=False, soft_wrap=True)
 
 
+def hint(text: str) -> None:
+    """What a reader of the output must not miss, and a program that reads it must not find."""
+    err.print(text, markup=False, soft_wrap=True)
+
+
 def complain(text: str) -> None:
     """An error, without a traceback."""
     err.print("[bold red]equipot:[/bold red] ", end="")

@@ -10,6 +10,9 @@ import typer
 from equipot import api
 from equipot.cli.options import AsJson, Out, Quiet
 from equipot.cli.screen import as_json, call, say
+from equipot.engines.isotopes import parse_masses
+from equipot.spectra.comparison import with_measured
+from equipot.spectra.files import write_harmonic
 
 
 def spectrum(
@@ -32,6 +35,16 @@ def spectrum(
     model: Annotated[
         Path | None, typer.Option(help="Model file, for harmonic lines in the same figure.")
     ] = None,
+    mass: Annotated[
+        list[str] | None, typer.Option(help="Isotope of the harmonic lines: H=D, C=13.003, of one atom 4=D.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Measured spectrum: columns wavenumber_cm-1,absorbance, or JCAMP-DX.")
+    ] = None,
+    limits: Annotated[
+        str | None, typer.Option("--range", help="Of the comparison, 1/cm, for example 400:4000.")
+    ] = None,
+    broaden: Annotated[float, typer.Option(help="Both spectra in the comparison, FWHM in 1/cm.")] = 0.0,
     folder: Out = None,
     quiet: Quiet = False,
     json_: AsJson = False,
@@ -45,13 +58,42 @@ def spectrum(
     defaults = signature(api.spectrum).parameters
     changed = {n: v for n, v in options.items() if v != defaults[n].default}
     say(f"Python: {call('equipot.spectrum', run, **changed)}", quiet=quiet or json_)
-    harmonic = None if model is None else api.harmonic(api.load(model), api.first_structure(run))
-    found = api.spectrum(run, **options, harmonic=harmonic)
+    loaded = None if model is None else api.load(model)
+    if mass and loaded is None:
+        raise ValueError(
+            "--mass is of the harmonic lines, which need --model. The masses of a run are those of equipot md."
+        )
+    measured = None if reference is None else api.read_measured(reference)
+    isotopes = parse_masses(mass or [])
+    harmonic = None if loaded is None else api.harmonic(loaded, api.first_structure(run), isotopes)
+    found = api.spectrum(api.recorded(run, loaded), **options, harmonic=harmonic)
+    if measured is not None:
+        found = with_measured(
+            found, measured, chosen[0] if len(chosen) == 1 else None, _limits(limits), broaden
+        )
     written = found.write(folder or run / "spectra")
+    if harmonic is not None:
+        written.append((folder or run / "spectra") / "harmonic.json")
+        write_harmonic(harmonic, written[-1])
     if json_:
-        as_json({"files": [str(p) for p in written], "header": asdict(found.header)})
+        compared = {k: s.comparison.document() for k, s in found.kinds.items() if s.comparison is not None}
+        as_json({"files": [str(p) for p in written], "header": asdict(found.header), "comparison": compared})
         return
     for note in found.notes:
         say(note, quiet=quiet)
+    for line in (line for s in found.kinds.values() if s.comparison for line in s.comparison.lines()):
+        say(line, quiet=quiet)
     for path in written:
         say(str(path), quiet=quiet)
+
+
+def _limits(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not low < high:
+        raise ValueError(f"--range {text!r}: expected LOW:HIGH in 1/cm, for example 400:4000.")
+    return low, high

@@ -16,7 +16,7 @@ from equipot.data.neighbors import neighbor_list
 from equipot.properties import Properties, from_items
 
 #: shape of a label per atom (None) or per system, so that a missing one can be filled with NaN
-_PER_ATOM = {"forces": (3,), "charges": (), "atomic_energies": ()}
+_PER_ATOM = {"forces": (3,), "charges": (), "born_charges": (3, 3), "atomic_energies": ()}
 _PER_SYSTEM = {"energy": (), "stress": (3, 3), "dipole": (3,), "polarizability": (3, 3)}
 
 

@@ -61,7 +61,7 @@ class DataConfig(Config):
     test: Amount | None = None
     keys: dict[str, str | None] = {}  # property -> name in the file; null leaves a property out
     units: dict[str, str] = {}  # property -> unit in the file
-    components: dict[str, str] = {}  # property -> order of six numbers, as "xx yy zz yz xz xy"
+    components: dict[str, str] = {}  # property -> order of six numbers, or of the axes of Born charges
     symmetrize: tuple[str, ...] = ()  # matrices of which the symmetric part is taken
     isolated_atoms: Path | None = None  # file of isolated atoms: reference energies
     reference_energies: dict[str, float] = {}  # element -> eV, before isolated atoms and least squares

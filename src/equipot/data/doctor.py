@@ -17,8 +17,9 @@ from equipot.data.frame import Frame
 from equipot.data.labels import CANDIDATES, NO_LABEL
 from equipot.data.read import Frames, read
 from equipot.data.summary import Summary, summarize
+from equipot.potential.targets import NAMED
 
-_TARGETS = ("energy", "charges", "dipole", "polarizability")
+_TARGETS = ("energy", *NAMED)
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -144,7 +145,7 @@ def _targets(frames: Frames, carried: Sequence[str]) -> tuple[dict[str, Any], li
     periodic = any(f.pbc.any() for f in frames.structures)
     if periodic and "dipole" in targets:
         targets["dipole"] = {"form": "atomic"}
-    needs_charge = "charges" in targets or ("dipole" in targets and not periodic)
+    needs_charge = "charges" in targets or "born_charges" in targets or ("dipole" in targets and not periodic)
     if needs_charge and any(f.charge is None for f in frames.structures):
         targets["total_charge"] = 0
         comments = [

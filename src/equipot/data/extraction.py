@@ -10,6 +10,7 @@ from equipot.batch import ATOMIC_VECTORS
 from equipot.data.frame import Frame
 from equipot.data.keys import Request
 from equipot.data.labels import (
+    BORN_ORDERS,
     NO_LABEL,
     PER_ATOM,
     PER_SYSTEM,
@@ -91,7 +92,9 @@ class Extraction:
         if name in PER_ATOM:
             rest = tuple(s for s in PER_ATOM[name] if s > 1)
             if array.size == n * PER_ATOM[name][0]:
-                return array.reshape(n, *rest)
+                return (
+                    self._born(array.reshape(n, 3, 3)) if name == "born_charges" else array.reshape(n, *rest)
+                )
         elif name in self.request.tensors or name not in PER_SYSTEM:
             rows = n if per_atom else 1
             shape = self.request.tensors.get(name, array.shape[1:] if per_atom else array.shape)
@@ -102,6 +105,11 @@ class Extraction:
                 return self._matrix(frame, name, key, array.reshape(-1))
             return array.reshape(3) if array.size == 3 else array.reshape(())
         raise ValueError(f"{frame.where}: {key} has shape {array.shape}, which is not that of {name}.")
+
+    def _born(self, charges: np.ndarray) -> np.ndarray:
+        """With the index of the dipole first, whatever the file does."""
+        order = self.request.components.get("born_charges", BORN_ORDERS[0])
+        return charges if order == BORN_ORDERS[0] else charges.transpose(0, 2, 1)
 
     def _matrix(self, frame: Frame, name: str, key: str, flat: np.ndarray) -> np.ndarray:
         if flat.size == 9:

@@ -8,6 +8,7 @@ import numpy as np
 from equipot import units as unit_tables
 from equipot.config import nearest
 from equipot.data.labels import (
+    BORN_ORDERS,
     CANDIDATES,
     NAMED_ONLY,
     NPZ_CANDIDATES,
@@ -50,14 +51,24 @@ class Request:
                 raise ValueError(f"{path}: units.{name}: no such quantity.{nearest(name, quantities)}")
             unit_tables.factor(UNIT_OF.get(name, name), unit)
         for name, order in self.components.items():
-            if sorted(order.split()) != sorted(PLACE):
+            if name == "born_charges":
+                _check_born_order(path, order)
+            elif sorted(order.split()) != sorted(PLACE):
                 raise ValueError(f"{path}: components.{name} = {order!r}: expected an order of {VOIGT!r}.")
-        for name in (*self.components, *self.symmetrize):
+        for name in ({*self.components} - {"born_charges"}).union(self.symmetrize):
             if name not in ("stress", "virial", "polarizability"):
                 raise ValueError(
                     f"{path}: {name!r} has no components to order or to symmetrize."
                     f"{nearest(name, ['stress', 'virial', 'polarizability'])}"
                 )
+
+
+def _check_born_order(path: str, order: str) -> None:
+    if order not in BORN_ORDERS:
+        raise ValueError(
+            f"{path}: components.born_charges = {order!r}: expected {' or '.join(map(repr, BORN_ORDERS))}, what the"
+            " rows and what the columns of a Born charge belong to."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,14 @@ CANDIDATES: Mapping[str, tuple[str, ...]] = {
     "virial": ("virial", "virials", "ref_virial", "ref_virials", "dft_virial"),
     "charges": ("charges", "ref_charges", "dft_charges", "atomic_charges", "partial_charges"),
     "dipole": ("dipole", "ref_dipole", "dft_dipole", "dipole_moment", "total_dipole"),
+    "born_charges": (
+        "born_charges",
+        "born_charge",
+        "born_effective_charges",
+        "ref_born_charges",
+        "dft_born_charges",
+        "bec",
+    ),
     "polarizability": ("polarizability", "ref_polarizability", "dft_polarizability", "pol"),
     "charge": ("charge", "total_charge"),
     "spin": ("spin", "multiplicity", "spin_multiplicity"),
@@ -36,6 +44,7 @@ NAMED_ONLY = ("atomic_energies", "positions", "numbers")
 PER_ATOM: Mapping[str, tuple[int, ...]] = {
     "forces": (3,),
     "charges": (1,),
+    "born_charges": (9,),
     "atomic_energies": (1,),
     **{name: (3,) for name in ATOMIC_VECTORS},
 }
@@ -54,6 +63,8 @@ UNIT_OF = {"virial": "energy", "atomic_energies": "energy", "external_forces": "
 NO_LABEL = ("charge", "spin", "group", *ATOMIC_VECTORS)
 #: ASE's order of the six numbers of a stress
 VOIGT = "xx yy zz yz xz xy"
+#: what the rows and the columns of a Born charge are: the dipole that changes, the position that changes it
+BORN_ORDERS = ("dipole position", "position dipole")
 PLACE = {"xx": (0, 0), "yy": (1, 1), "zz": (2, 2), "yz": (1, 2), "xz": (0, 2), "xy": (0, 1)}
 
 

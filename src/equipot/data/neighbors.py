@@ -70,7 +70,7 @@ def pairs(
     _check(positions, cell, pbc, cutoff)
     near = near_images(positions, cell, pbc, cutoff)
     search = NeighborList(cutoff=cutoff, full_list=False)
-    i, j, shift, distance = search.compute(positions, _completed(cell, near), near, "ijSd")
+    i, j, shift, distance = search.compute(positions, completed_cell(cell, near), near, "ijSd")
     return i.astype(np.int64), j.astype(np.int64), shift.astype(np.int64), distance
 
 
@@ -85,7 +85,7 @@ def near_images(
     Along the others the atoms and their next image are parted by a wider gap: a molecule in a large
     box has no neighbors through its walls, and a search that knows so is a thousand times faster.
     """
-    inverse = np.linalg.inv(_completed(cell, pbc))
+    inverse = np.linalg.inv(completed_cell(cell, pbc))
     thickness = 1 / np.linalg.norm(inverse, axis=0)
     extent = np.ptp(positions @ inverse, axis=0) * thickness
     return pbc & (thickness - extent <= cutoff)
@@ -116,7 +116,7 @@ def _check(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: flo
         raise ValueError(f"periodic cell vectors are linearly dependent: {periodic.tolist()}.")
 
 
-def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+def completed_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     """The cell with the vectors of its open directions replaced by orthonormal ones.
 
     An open direction has no translation, whatever vector a file keeps there: zero, or parallel to

@@ -14,6 +14,7 @@ from equipot.potential.targets import TargetsConfig, TensorTarget
 from equipot.potential.terms import Terms, TermsConfig
 from equipot.statistics import Statistics, TargetStatistics
 from equipot.tensor.irreps import Irreps
+from equipot.tensor.matrix import matrix_parts
 
 #: frames whose neighbors are counted, spread evenly over the set
 _NEIGHBOR_FRAMES = 1000
@@ -133,6 +134,8 @@ def _target_statistics(
         found["charges"] = _charges(carriers["charges"], elements)
     if targets.dipole is not None and carriers["dipole"]:
         found["dipole"] = _dipole(carriers["dipole"], elements)
+    if targets.born_charges is not None and carriers["born_charges"]:
+        found["born_charges"] = _born_charges(carriers["born_charges"], elements)
     if targets.polarizability is not None and carriers["polarizability"]:
         found["polarizability"] = _polarizability(carriers["polarizability"], elements)
     for name, target in targets.tensors.items():
@@ -154,6 +157,19 @@ def _dipole(frames: Sequence[Frame], elements: tuple[int, ...]) -> TargetStatist
     """RMS component of μ/√N; no baseline, since an isotropic mean of vectors is zero."""
     reduced = np.array([f.labels["dipole"] for f in frames]) / np.sqrt(_sizes(frames))[:, None]
     return TargetStatistics(baseline=(0.0,) * len(elements), scales=(_scale(reduced),))
+
+
+def _born_charges(frames: Sequence[Frame], elements: tuple[int, ...]) -> TargetStatistics:
+    """Mean of a third of the trace, of each element; RMS of what remains in each irreducible part."""
+    numbers = np.concatenate([f.numbers for f in frames])
+    matrices = np.concatenate([f.labels["born_charges"] for f in frames])
+    third = np.trace(matrices, axis1=1, axis2=2) / 3
+    means = {z: float(third[numbers == z].mean()) if (numbers == z).any() else 0.0 for z in elements}
+    centered = matrices - np.array([means[int(z)] for z in numbers])[:, None, None] * np.eye(3)
+    parts = centered.reshape(-1, 9) @ matrix_parts(5)
+    return TargetStatistics(
+        baseline=tuple(means.values()), scales=tuple(_scale(x) for x in np.split(parts, [1, 4], axis=1))
+    )
 
 
 def _polarizability(frames: Sequence[Frame], elements: tuple[int, ...]) -> TargetStatistics:

@@ -18,6 +18,7 @@ from equipot.config import Config, parse
 from equipot.data.labels import UNIT_OF
 from equipot.deploy.tensors import unique_keys
 from equipot.potential import PotentialConfig
+from equipot.potential.targets import NAMED
 from equipot.statistics import Statistics
 from equipot.units import INTERNAL
 
@@ -150,7 +151,7 @@ def units(potential: PotentialConfig) -> dict[str, str]:
     if targets.energy is not None:
         out |= {name: INTERNAL[name] for name in ("energy", "forces", "stress")}
         out["atomic_energies"] = INTERNAL["energy"]
-    for name in ("charges", "dipole", "polarizability"):
+    for name in NAMED:
         if getattr(targets, name) is not None:
             out[name] = INTERNAL[name]
     return out | {name: target.unit for name, target in targets.tensors.items()}

@@ -60,7 +60,14 @@ def structures(potential: Potential, stored: Sequence[Fingerprint], where: str) 
 
 def answered(potential: Potential, stored: Sequence[Fingerprint], where: str) -> list[Frame]:
     """The same frames, labelled with what the model said of them when it was saved."""
-    shapes = {"energy": (), "forces": (-1, 3), "charges": (-1,), "dipole": (3,), "polarizability": (3, 3)}
+    shapes = {
+        "energy": (),
+        "forces": (-1, 3),
+        "charges": (-1,),
+        "dipole": (3,),
+        "polarizability": (3, 3),
+        "born_charges": (-1, 3, 3),
+    }
     shapes |= {"stress": (3, 3)} | {n: (-1, *s) for n, s in potential.config.targets.shapes().items()}
     return [
         frame.with_labels(**{n: np.array(v).reshape(shapes[n]) for n, v in said.items() if n in shapes})

@@ -80,6 +80,7 @@ class Calculator(ase_calculator.Calculator):
             "energies",
             "forces",
             "charges",
+            "born_charges",
             "virials",
             "stresses",
             *(n for n, t in declared.items() if t.per == "atom"),

@@ -43,7 +43,7 @@ class AseMover:
             self.rng.bit_generator.state = memory["random"]
         self.freedom = degrees_of_freedom(phase, self.atoms, self.shape[1])
         self.integrator = self._integrator(phase, 0.0 if memory is None else memory["transferred"])
-        self.names = {n: n if self.shape[0] == 1 else f"replica_{n}" for n in ("energy", *wanted)}
+        self.names = {n: self._name(n) for n in ("energy", *wanted)}
         self.calculator.also = tuple(self.names.values())  # refuses what the model does not have
         self.calculator.reset()
         self.forces = self.atoms.get_forces()
@@ -67,7 +67,13 @@ class AseMover:
         """Results of the calculator."""
         results = self.calculator.results
         rows = {n: np.asarray(results[full]) for n, full in self.names.items()}
-        rows = rows if self.shape[0] > 1 else {n: row[None] for n, row in rows.items()}
+        if self.shape[0] == 1:
+            rows = {n: row[None] for n, row in rows.items()}
+        else:  # properties of atoms come in one block for all replicas
+            rows = {
+                n: r if self.names[n] != n else r.reshape(*self.shape[:2], *r.shape[1:])
+                for n, r in rows.items()
+            }
         return Sample(
             place=self.place(), energy=rows.pop("energy"), recorded=rows, transferred=self._transferred
         )
@@ -83,6 +89,11 @@ class AseMover:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _name(self, name: str) -> str:
+        """What the calculator calls it: properties of systems are those of replicas where there are several."""
+        of_replicas = f"replica_{name}"
+        return of_replicas if of_replicas in self.calculator.implemented_properties else name
 
     def _integrator(self, phase: Phase, transferred: float) -> VelocityVerlet | Langevin:
         dt, temperature = self.settings.dt * ase.units.fs, self.settings.temperature

@@ -17,6 +17,7 @@ class Engine:
     replicas: bool = False  # independent copies, evaluated together
     ranks: bool = False  # MPI domain decomposition
     beads: bool = False  # ring polymers
+    needs: str = ""  # beyond pip
     good_for: str = ""
 
     @property
@@ -27,12 +28,16 @@ class Engine:
         except PackageNotFoundError:
             return None
 
+    @property
+    def how_to_install(self) -> str:
+        """The command, and what it needs."""
+        return f"Install it with pip install 'equipot[{self.extra}]'{self.needs}."
+
     def require(self) -> None:
         """Refuse to go on without the package."""
         if self.installed is None:
             raise ValueError(
-                f"engine {self.name}: the package {self.package} is not installed. Install it with"
-                f" pip install 'equipot[{self.extra}]'."
+                f"engine {self.name}: the package {self.package} is not installed. {self.how_to_install}"
             )
 
     def check(self, settings: Dynamics) -> None:
@@ -67,7 +72,7 @@ ENGINES: dict[EngineName, Engine] = {
             package="openmm",
             extra="openmm",
             ensembles=("nve", "langevin", "npt"),
-            good_for="the least overhead for one system, mixed ML/MM systems",
+            good_for="mixed ML/MM systems, constant pressure, OpenMM's own methods",
         ),
         Engine(
             name="torchsim",
@@ -75,6 +80,7 @@ ENGINES: dict[EngineName, Engine] = {
             extra="torchsim",
             ensembles=("nve", "langevin", "npt"),
             replicas=True,
+            needs=", with Python 3.12 or newer",
             good_for="many systems in one call, on a GPU",
         ),
         Engine(

@@ -26,7 +26,7 @@ from equipot.engines.momenta import (
     maxwell_boltzmann,
     without_rigid_motion,
 )
-from equipot.engines.mover import Broken, Mover, Place
+from equipot.engines.mover import Broken, Mover, Place, Sample
 from equipot.engines.recording import Checkpoint, Recorder
 from equipot.engines.replicas import replicated
 from equipot.engines.settings import Dynamics
@@ -34,6 +34,9 @@ from equipot.engines.trajectories import files
 from equipot.potential import Potential
 
 __all__ = ["Dynamics", "DynamicsStopped", "run_dynamics"]
+
+#: what a sample holds of the target of a model
+RECORDED = {"dipole": "dipole", "dipole_rate": "born_charges", "polarizability": "polarizability"}
 
 
 def run_dynamics(
@@ -52,7 +55,8 @@ def run_dynamics(
         start: structure of every replica, or several of one composition that the replicas take in turn.
         settings: ensemble, times, limits.
         folder: md.json, thermo.csv, restart.json and one trajectory per replica.
-        also: properties of the system recorded in every sample; None: dipole and polarizability if the model has them.
+        also: properties of the system recorded in every sample; None: dipole, rate of the dipole (from Born charges)
+            and polarizability if the model has them.
         progress: called with the steps done and all steps.
         say: called with a line when the run was continued or had been finished before.
 
@@ -63,7 +67,7 @@ def run_dynamics(
     ENGINES[settings.engine].check(settings)
     atoms = replicated(start, settings)
     recorded = (
-        tuple(n for n in ("dipole", "polarizability") if n in potential.targets)
+        tuple(n for n, source in RECORDED.items() if source in potential.targets)
         if also is None
         else tuple(also)
     )
@@ -87,6 +91,18 @@ def mover(potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) 
             from equipot.engines.ase_mover import AseMover
 
             return AseMover(potential, atoms, settings, guard)
+        case "openmm":
+            from equipot.engines.openmm.mover import OpenMMMover
+
+            return OpenMMMover(potential, atoms, settings, guard)
+        case "torchsim":
+            from equipot.engines.torchsim.mover import TorchSimMover
+
+            return TorchSimMover(potential, atoms, settings, guard)
+        case "lammps":
+            from equipot.engines.lammps.mover import LammpsMover
+
+            return LammpsMover(potential, atoms, settings, guard)
         case "ipi":
             from equipot.engines.ipi.mover import RingMover
 
@@ -198,7 +214,8 @@ class _Run:
     def _set(self, place: Place, memory: Mapping[str, Any] | None) -> None:
         phase = self.phases[self.phase]
         self.freedom = degrees_of_freedom(phase, self.atoms, self.shape[1])
-        self.mover.begin(phase, place, self.recorded if self._last else (), memory)
+        computed = tuple(RECORDED.get(name, name) for name in self.recorded)
+        self.mover.begin(phase, place, computed if self._last else (), memory)
 
     def _integrate(self, recorder: Recorder, progress: Callable[[int, int], None]) -> None:
         phase, stride = self.phases[self.phase], self.settings.stride
@@ -233,9 +250,17 @@ class _Run:
                 sample.place.positions,
                 sample.place.momenta,
                 {"time": moment, "step": self.step},
-                {"energy": sample.energy, **sample.recorded},
+                {"energy": sample.energy, **{name: self._row(name, sample) for name in self.recorded}},
                 sample.cell,
             )
+
+    def _row(self, name: str, sample: Sample) -> np.ndarray:
+        """One row for every replica; of Born charges the rate of the dipole, Σ Z*_i v_i, e·Å/fs."""
+        value = sample.recorded[RECORDED.get(name, name)]
+        if name != "dipole_rate":
+            return value
+        velocities = sample.place.momenta / self.masses[:, None] * units.acceleration**0.5
+        return np.einsum("riab,rib->ra", value, velocities)
 
     def _save(self, recorder: Recorder) -> None:
         place = self.mover.place()

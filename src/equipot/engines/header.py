@@ -55,8 +55,8 @@ def header(
         "recorded": ["energy", *recorded],
         "units": {
             "temperature": "K", "dt": "fs", "tau": "fs", "time": "fs", "masses": "amu", "positions": "Å",
-            "momenta": "amu Å / (Å √(amu/eV))", "energy": "eV", "dipole": "e*Å", "polarizability": "Å^3",
-            "drift": "eV/atom/ps", "scatter": "eV/atom",
+            "momenta": "amu Å / (Å √(amu/eV))", "energy": "eV", "dipole": "e*Å",
+            "dipole_rate": "e*Å/fs", "polarizability": "Å^3", "drift": "eV/atom/ps", "scatter": "eV/atom",
         },
         "settings": settings.model_dump(mode="json"),
     }  # fmt: skip

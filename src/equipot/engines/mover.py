@@ -25,7 +25,7 @@ class Sample:
     place: Place
     energy: Float[np.ndarray, " replicas"]  # potential, eV
     recorded: Mapping[str, np.ndarray] = field(default_factory=dict)  # what was asked for, replicas first
-    cell: Float[np.ndarray, "3 3"] | None = None  # Å, rows; where the ensemble changes it
+    cell: Float[np.ndarray, "*replicas 3 3"] | None = None  # Å, rows; where the ensemble changes it
     transferred: float | None = (
         0.0  # eV that a thermostat gave: total − transferred is conserved. None: nothing is
     )

@@ -102,7 +102,7 @@ class Recorder:
             momenta: of ASE, amu Å / (Å √(amu/eV)), [replicas, atoms, 3].
             info: numbers common to all replicas, among them "time" (fs) and "step" of the production.
             rows: what was recorded (energy, dipole ...), one row per replica.
-            cell: Å, rows, where the ensemble changes it; then in every frame.
+            cell: Å, rows, where the ensemble changes it; then in every frame; extxyz also takes one per replica.
         """
         self._writer.add(Snapshot(positions=positions, momenta=momenta, info=info, rows=rows, cell=cell))
 

@@ -7,6 +7,7 @@ from ase import Atoms
 
 from equipot.batch import ATOMIC_VECTORS, CONDITION_WORDS
 from equipot.data.h5md import hdf5
+from equipot.engines.isotopes import masses_of
 from equipot.engines.neighborhood import state
 from equipot.engines.settings import Dynamics
 
@@ -39,7 +40,7 @@ def replicated(start: Atoms | Sequence[Atoms], settings: Dynamics) -> Atoms:
     out = Atoms(
         numbers=np.tile(first.numbers, len(order)),
         positions=np.concatenate([atoms.positions for atoms in order]),
-        masses=np.tile(first.get_masses(), len(order)),
+        masses=np.tile(masses_of(first, settings.masses), len(order)),
         cell=first.cell,
         pbc=first.pbc,
     )

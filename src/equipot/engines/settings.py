@@ -1,11 +1,12 @@
 """What a molecular dynamics run is: temperature, times, ensemble, limits."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from equipot.config import Config
+from equipot.engines.isotopes import mass
 
 EngineName = Literal["ase", "openmm", "torchsim", "lammps", "ipi"]
 Thermostat = Literal["langevin", "bussi"]
@@ -41,6 +42,9 @@ class Dynamics(Config):
     max_temperature: PositiveFloat | None = None  # K, of one replica; None: the greater of 5 T and T + 1000 K
     max_force: PositiveFloat = 50.0  # eV/Å, on one atom
     force_long_step: bool = False  # accept a step above 2 fs with hydrogen
+    masses: dict[
+        str, Annotated[float, BeforeValidator(mass)]
+    ] = {}  # amu (or D, T), by element or index of an atom
 
     def phases(self) -> list["Phase"]:
         """What is run, in order."""

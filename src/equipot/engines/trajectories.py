@@ -33,7 +33,7 @@ class Snapshot:
     momenta: Float[np.ndarray, "replicas atoms 3"]  # ASE's unit
     info: Mapping[str, Any] = field(default_factory=dict)  # common to all: time (fs), step
     rows: Mapping[str, np.ndarray] = field(default_factory=dict)  # what was recorded, one row per replica
-    cell: Float[np.ndarray, "3 3"] | None = None  # Å, where it changes
+    cell: Float[np.ndarray, "*replicas 3 3"] | None = None  # Å, where it changes; one for all or each
 
 
 def files(folder: Path) -> list[Path]:
@@ -57,7 +57,7 @@ class ExtxyzWriter:
             atoms.positions[:] = snapshot.positions[k]
             atoms.set_momenta(snapshot.momenta[k])
             if snapshot.cell is not None:
-                atoms.set_cell(snapshot.cell)
+                atoms.set_cell(snapshot.cell if snapshot.cell.ndim == 2 else snapshot.cell[k])
             atoms.info.update(snapshot.info, **{n: _plain(row[k]) for n, row in snapshot.rows.items()})
             write_xyz(text.file, [atoms], write_results=False)
 

@@ -15,7 +15,7 @@ from equipot.potential import Potential
 from equipot.properties import Properties
 from equipot.units import INTERNAL
 
-PER_ATOM = ("forces", "charges")
+PER_ATOM = ("forces", "charges", "born_charges")
 Observer = Callable[[AtomicBatch, Properties, Properties], None]  # batch, labels, predictions
 
 

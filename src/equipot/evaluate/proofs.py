@@ -159,6 +159,9 @@ def _conservation(potential: Potential, specimens: Specimens) -> Iterator[Proof]
     if "charges" in potential.targets:
         error = max(testing.total_charge_error(potential, frame) for frame in specimens.frames)
         yield _proof("total charge", {"charge": error}, ROUND_OFF, "e")
+    if "born_charges" in potential.targets:
+        error = max(testing.acoustic_sum_error(potential, frame) for frame in specimens.frames)
+        yield _proof("acoustic sum rule of Born charges", {"charge": error}, ROUND_OFF, "e")
 
 
 def _dynamics(potential: Potential, specimens: Specimens) -> Proof:

@@ -17,7 +17,7 @@ from equipot.tensor.tables import constant
 
 def reference_edge_product(
     spec: EdgeProduct,
-    x: Float[Tensor, "atoms inputs channels"] | None,
+    x: Float[Tensor, "senders inputs channels"] | None,
     harmonics: Float[Tensor, "edges harmonics"],
     weights: Float[Tensor, "edges paths channels"],
     batch: AtomicBatch,
@@ -38,7 +38,7 @@ def reference_edge_product(
 
 
 def _gather(
-    spec: EdgeProduct, x: Float[Tensor, "atoms inputs channels"], batch: AtomicBatch
+    spec: EdgeProduct, x: Float[Tensor, "senders inputs channels"], batch: AtomicBatch
 ) -> list[Float[Tensor, "edges dim channels"]]:
     """Features of the senders, slot by slot: no cotangent is padded to the width of all slots."""
     slots = zip(x.split(spec.input_dims, dim=1), spec.inputs, strict=True)

@@ -216,9 +216,7 @@ class Allegro(nn.Module):
         r = vectors.norm(dim=-1)
         cut = polynomial_cutoff(r, self.config.cutoff, self.config.envelope_power)
         harmonics = self.basis.packed_harmonics(vectors, range(self.config.l_max + 1))
-        x = self.two_body(
-            self.embedding(r, cut, batch.species[batch.receivers], batch.species[batch.senders])
-        )
+        x = self.two_body(self.embedding(r, cut, batch.species[batch.receivers], batch.species_of_senders()))
         x = cut[:, None] * x if self.published else x
         v = self._initial_tensors(x, harmonics)
         for layer in self.layers:

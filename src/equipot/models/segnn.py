@@ -127,7 +127,7 @@ class Message(nn.Module):
         """The messages of the edges."""
         first = self.first.linear
         receiver = rows_of(first.mix(h), batch.receivers)
-        sender = rows_of(first.mix(h, self.channels), batch.senders)
+        sender = rows_of(batch.all_of_senders(first.mix(h, self.channels)), batch.senders)
         mixed = total(receiver, sender, first.mix(distance, 2 * self.channels))
         return self.second(self.first.gate(first.steer(mixed, matrices)), matrices)
 

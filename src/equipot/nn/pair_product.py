@@ -76,7 +76,7 @@ class PairProduct(nn.Module):
         if compiles(x.blocks[0]) and y.blocks[0].shape[-1] == self.channels:
             return self._compiled(x, y, row_pointer, sums)
         if row_pointer is not None:
-            group = torch.repeat_interleave(row_pointer.diff())
+            group = torch.repeat_interleave(row_pointer.diff(), output_size=x.blocks[0].shape[0])
             y = Features(y.irreps, tuple(block.index_select(0, group) for block in y.blocks))
         paths = self._by_couplings(x, y)
         return paths if sums is None else sums(paths)

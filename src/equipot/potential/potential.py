@@ -12,7 +12,7 @@ from equipot.batch import AtomicBatch, AtomicVector, Condition
 from equipot.config import Config, nearest
 from equipot.models import ModelConfig, build_model
 from equipot.potential.conditions import Conditions
-from equipot.potential.heads import CartesianTensor, Charges, Dipole, IrrepsHead, Polarizability
+from equipot.potential.heads import BornCharges, CartesianTensor, Charges, Dipole, IrrepsHead, Polarizability
 from equipot.potential.lift import Lift
 from equipot.potential.per_element import PerElement
 from equipot.potential.targets import TargetsConfig
@@ -140,12 +140,15 @@ class Potential(nn.Module):
                 raise ValueError(f"this model has no target {name!r}.{nearest(name, self.targets)}")
         return set(targets) & set(self.heads)
 
-    def _evaluate(self, batch: AtomicBatch, wanted: set[str]) -> Properties:
+    def features(self, batch: AtomicBatch) -> Features:
+        """What the heads read: those of the backbone in spherical components, with conditions and vectors."""
         features = in_spherical(self.model(batch), self.model.basis)
         if self.conditions is not None:
             features = self.conditions(features, batch)
-        if self.lift is not None:
-            features = self.lift(features, batch)
+        return features if self.lift is None else self.lift(features, batch)
+
+    def _evaluate(self, batch: AtomicBatch, wanted: set[str]) -> Properties:
+        features = self.features(batch)
         out: dict[str, Tensor] = {}
         if "energy" in wanted:
             out["atomic_energies"] = self._atomic_energies(features, batch)
@@ -205,10 +208,10 @@ def _per_volume(virial: Float[Tensor, "systems 3 3"], batch: AtomicBatch) -> Flo
 def _needs_vectors(targets: TargetsConfig, irreps: Irreps) -> bool:
     if "1o" in irreps:
         return False
-    tensorial = any(
+    named = (targets.dipole, targets.born_charges, targets.polarizability)
+    return any(t is not None for t in named) or any(
         t.irreps is None or Irreps.parse(t.irreps).labels != (SCALAR,) for t in targets.tensors.values()
     )
-    return targets.dipole is not None or targets.polarizability is not None or tensorial
 
 
 def _build_heads(targets: TargetsConfig, irreps: Irreps, statistics: Statistics) -> dict[str, nn.Module]:
@@ -219,6 +222,8 @@ def _build_heads(targets: TargetsConfig, irreps: Irreps, statistics: Statistics)
         heads["charges"] = Charges(irreps, _measured(statistics, "charges", 1), charge)
     if targets.dipole is not None:
         heads["dipole"] = Dipole(irreps, targets.dipole, _measured(statistics, "dipole", 1), elements, charge)
+    if targets.born_charges is not None:
+        heads["born_charges"] = BornCharges(irreps, _measured(statistics, "born_charges", 3), charge)
     if targets.polarizability is not None:
         measured = _measured(statistics, "polarizability", 2)
         heads["polarizability"] = Polarizability(irreps, targets.polarizability, measured, elements)

@@ -10,6 +10,10 @@ from equipot.properties import FIELDS
 from equipot.tensor.irreps import SCALAR, VECTOR, Irrep, Irreps
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+AXIAL = Irrep(1, 1)
+MATRIX = (SCALAR, AXIAL, Irrep.natural(2))  # parts of a tensor of order two
+#: targets with a section of their own, beside the energy
+NAMED = ("charges", "dipole", "born_charges", "polarizability")
 
 
 class EnergyTarget(Config):
@@ -46,6 +50,13 @@ class PolarizabilityTarget(Config):
     )
 
 
+class BornChargesTarget(Config):
+    """Born effective charges, e: Z*[i, a, b] = ∂M_a/∂r_ib of every atom, the index of the dipole first.
+
+    Not symmetric in general. Their sum over the atoms is the total charge times one (acoustic sum rule).
+    """
+
+
 class TensorTarget(Config):
     """Any other tensor, of each atom or of the whole system.
 
@@ -80,8 +91,8 @@ class TensorTarget(Config):
             return ()
         if self.order > 2:
             return (Irrep.natural(self.order),)
-        others = [SCALAR] * (not self.traceless) + [Irrep(1, 1)] * (not self.symmetric)
-        return (*others, Irrep.natural(2))
+        left_out = [SCALAR] * self.traceless + [AXIAL] * self.symmetric
+        return tuple(irrep for irrep in MATRIX if irrep not in left_out)
 
 
 class TargetsConfig(Config):
@@ -90,6 +101,7 @@ class TargetsConfig(Config):
     energy: EnergyTarget | None = EnergyTarget()
     charges: ChargesTarget | None = None
     dipole: DipoleTarget | None = None
+    born_charges: BornChargesTarget | None = None
     polarizability: PolarizabilityTarget | None = None
     tensors: dict[str, TensorTarget] = {}
     total_charge: float | Literal["frame"] = "frame"  # e; `frame`: every frame must say its own
@@ -114,8 +126,11 @@ class TargetsConfig(Config):
     def irreps_read(self) -> frozenset[Irrep]:
         """What the heads can use of a backbone's features; it may leave out the rest of its last layer."""
         read = {SCALAR}
-        if self.dipole is not None or self.polarizability is not None or self.tensors:
+        named = (self.dipole, self.born_charges, self.polarizability)
+        if any(t is not None for t in named) or self.tensors:
             read.add(VECTOR)
+        if self.born_charges is not None:
+            read |= set(MATRIX)
         if self.polarizability is not None:
             read.add(Irrep.natural(2))
         for tensor in self.tensors.values():
@@ -130,5 +145,5 @@ class TargetsConfig(Config):
         found: list[str] = []
         if self.energy is not None:
             found += ["energy"] + ["forces"] * self.energy.forces + ["stress"] * (self.energy.stress is True)
-        found += [n for n in ("charges", "dipole", "polarizability") if getattr(self, n) is not None]
+        found += [n for n in NAMED if getattr(self, n) is not None]
         return (*found, *self.tensors)

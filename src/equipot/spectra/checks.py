@@ -48,6 +48,11 @@ def check_request(trajectory: Trajectory, frame: str) -> None:
     """Refuse too coarse a sampling, and a frame that is unknown or does not exist."""
     if frame not in FRAMES:
         raise ValueError(f"frame {frame!r} is not known.{nearest(frame, FRAMES)}")
+    if frame == "eckart" and trajectory.has("dipole_rate") and not trajectory.has("dipole"):
+        raise ValueError(
+            f"{trajectory.source}: the rate of the dipole was recorded and not the dipole, which a frame that turns "
+            "with the molecule needs. Use frame='lab', or a model with the target 'dipole'."
+        )
     if frame == "eckart" and trajectory.periodic:
         raise ValueError(f"{trajectory.source}: a periodic cell has no Eckart frame. Use frame='lab'.")
     _check_sampling(trajectory)
@@ -55,12 +60,18 @@ def check_request(trajectory: Trajectory, frame: str) -> None:
 
 def _lack(trajectory: Trajectory, kind: str) -> str:
     """Why there can be no such spectrum; empty if there can."""
-    if kind == "ir" and trajectory.periodic:
-        return "the dipole of a periodic cell has several branches, which this version does not join."
-    name = {"ir": "dipole", "raman": "polarizability"}.get(kind)
-    if name is None or all(getattr(s, name) is not None for s in trajectory.segments):
+    if kind == "ir" and trajectory.periodic and trajectory.cell is None:
+        return "absorption of a cell is given per volume, and this one is not periodic in three directions."
+    wanted = {"ir": ("dipole_rate", "dipole"), "raman": ("polarizability",)}.get(kind, ())
+    if not wanted or any(trajectory.has(name) for name in wanted):
         return ""
-    return f"the trajectory has no {name}. Run the dynamics with a model trained on the target {name!r}."
+    if kind == "ir":
+        target = "born_charges" if trajectory.periodic else "dipole"
+        return (
+            f"the trajectory has no dipole and no rate of it. Run the dynamics with a model trained on the target "
+            f"{target!r}, or give that model to `equipot spectrum` by --model."
+        )
+    return "the trajectory has no polarizability. Run the dynamics with a model trained on the target 'polarizability'."
 
 
 def _check_sampling(trajectory: Trajectory) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from equipot.spectra.infrared import infrared
+from equipot.spectra.branches import joined
+from equipot.spectra.infrared import bulk, dielectric_loss, infrared, infrared_of_rates
 from equipot.spectra.line import Line, Method, line_density
 from equipot.spectra.power import power, power_by_element
 from equipot.spectra.prepare import Prepared
@@ -31,16 +32,43 @@ class Curve:
 
 
 def _infrared(prepared: Prepared, method: Method, frame: str, quantum: str, laser: float | None) -> Curve:
-    line = infrared([s.dipole for s in prepared.segments if s.dipole is not None], method, _count(frame, 3))
-    line = line.below(HIGHEST)
-    line = line * over_harmonic(quantum, line.wavenumber, method.temperature)
+    def absorbed(axes: slice, independent: int) -> Line:
+        line = _molar(prepared, method, frame, axes, _count(frame, independent)).below(HIGHEST)
+        return line * over_harmonic(quantum, line.wavenumber, method.temperature)
+
+    line = absorbed(slice(None), 3)
+    if prepared.cell is None:
+        return Curve(kind="ir", label="infrared absorption", unit="km/mol per cm-1", line=line, components={})
+    volume = float(abs(np.linalg.det(prepared.cell)))
+    # light polarized along one axis meets the whole of its component, isotropic light a third of the sum
+    parts = {
+        f"dielectric_loss_{a}{a}": 3 * dielectric_loss(absorbed(slice(k, k + 1), 1), volume)
+        for k, a in enumerate("xyz")
+    }
     return Curve(
         kind="ir",
-        label="infrared absorption",
-        unit="km/mol per cm-1",
-        line=line,
-        components={},
+        label="infrared absorption n(ν)α(ν)",
+        unit="cm-1",
+        line=bulk(line, volume),
+        components={"dielectric_loss": dielectric_loss(line, volume), **parts},
+        notes=(
+            "peaks of n·α and of the dielectric loss are transverse: the cell carries no macroscopic field",
+        ),
     )
+
+
+def _molar(prepared: Prepared, method: Method, frame: str, axes: slice, independent: int) -> Line:
+    """From the rate of the dipole where it is known, else from its differences on one branch.
+
+    In a frame that turns with the molecule only the dipole itself can be differenced.
+    """
+    rates = [s.dipole_rate for s in prepared.segments if s.dipole_rate is not None]
+    if len(rates) == len(prepared.segments) and frame == "lab":
+        return infrared_of_rates([x[:, axes] for x in rates], method, independent)
+    dipoles = [s.dipole for s in prepared.segments if s.dipole is not None]
+    if prepared.cell is not None:
+        dipoles = [joined(x, prepared.cell, f"segment {k}") for k, x in enumerate(dipoles)]
+    return infrared([x[:, axes] for x in dipoles], method, independent)
 
 
 def _raman(prepared: Prepared, method: Method, frame: str, quantum: str, laser: float | None) -> Curve:

@@ -30,8 +30,9 @@ class Derivatives:
     """
 
     hessian: Float[np.ndarray, "atoms 3 atoms 3"]  # eV/Å²
-    dipole: Float[np.ndarray, "atoms 3 3"] | None = None  # e
+    dipole: Float[np.ndarray, "atoms 3 3"] | None = None  # e, the Born effective charges
     polarizability: Float[np.ndarray, "atoms 3 3 3"] | None = None  # Å², ∂α_ab/∂r_ic as [i, a, b, c]
+    static: Float[np.ndarray, "3 3"] | None = None  # Å³, the polarizability itself
 
 
 def central_differences(

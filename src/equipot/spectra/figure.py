@@ -17,12 +17,14 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
 _RANGES = {"ir": (4000.0, 400.0), "raman": (0.0, 4000.0), "power": (0.0, 4000.0)}
 _UNITS = {
     "km/mol per cm-1": "km mol⁻¹ / cm⁻¹",
+    "cm-1": "cm⁻¹",
     "A^4/amu per cm-1": "Å⁴ amu⁻¹ / cm⁻¹",
     "cm2/sr per cm-1": "cm² sr⁻¹ / cm⁻¹",
     "modes per cm-1": "modes / cm⁻¹",
 }
 _STICK_UNITS = {
     "km/mol per cm-1": "km mol⁻¹",
+    "cm-1": "cm⁻²",
     "A^4/amu per cm-1": "Å⁴ amu⁻¹",
     "cm2/sr per cm-1": "cm² sr⁻¹",
     "modes per cm-1": "modes",
@@ -102,12 +104,14 @@ def plotly_figure(
 
 def _draw(axes: Axes, one: Spectrum, normalize: str | None, overlay: Overlay | None) -> None:
     factor, unit = _scale(one, normalize)
+    overlay = _overlay(one, overlay)
     value, error = factor * one.value, factor * one.stderr
     axes.fill_between(one.wavenumber, value - error, value + error, color=BLUE, alpha=0.3, linewidth=0)
     axes.plot(one.wavenumber, value, color=BLUE, linewidth=1.0, label="dynamics")
-    for name, (x, y) in (overlay or {}).items():
-        axes.plot(x, _matched(one, x, y) * factor, color=ORANGE, linewidth=1.0, label=name)
-    if overlay:
+    drawn = {name: (x, _matched(one, x, y) * factor) for name, (x, y) in overlay.items()}
+    for name, (x, y) in drawn.items():
+        axes.plot(x, y, color=ORANGE, linewidth=1.0, label=name)
+    if drawn:
         axes.legend(frameon=False, fontsize=8)
     axes.axhline(0.0, color=GREY, linewidth=0.5)
     axes.set_ylabel(f"{one.label}\n{unit}", fontsize=8)
@@ -115,6 +119,7 @@ def _draw(axes: Axes, one: Spectrum, normalize: str | None, overlay: Overlay | N
     shown = (one.wavenumber >= low) & (one.wavenumber <= high) & np.isfinite(value)
     if shown.any():
         top, bottom = float(np.max(value[shown] + error[shown])), float(np.min(value[shown]))
+        top = max([top, *(float(y[(x >= low) & (x <= high)].max(initial=0.0)) for x, y in drawn.values())])
         axes.set_ylim(min(0.0, bottom) - 0.03 * top, 1.05 * top)
 
 
@@ -130,6 +135,7 @@ def _draw_sticks(axes: Axes, one: Spectrum) -> None:
 
 
 def _traces(one: Spectrum, factor: float, overlay: Overlay | None) -> list[go.Scatter]:
+    overlay = _overlay(one, overlay)
     x, y, error = one.wavenumber, factor * one.value, factor * one.stderr
     hidden = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     traces = [
@@ -138,7 +144,7 @@ def _traces(one: Spectrum, factor: float, overlay: Overlay | None) -> list[go.Sc
         go.Scatter(x=x, y=y, name="dynamics", line={"color": BLUE, "width": 1.4}),
     ]
     for name, values in one.components.items():
-        if name != "depolarization":  # a ratio, on another scale
+        if name != "depolarization" and "dielectric" not in name:  # on another scale
             traces.append(
                 go.Scatter(x=x, y=factor * values, name=name, visible="legendonly", line={"width": 1.2})
             )
@@ -195,9 +201,18 @@ def _matched(one: Spectrum, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return y * (area / np.trapezoid(y, x))
 
 
+def _overlay(one: Spectrum, overlay: Overlay | None) -> Overlay:
+    """What is drawn over a spectrum: what was asked for, and the measured one that it is compared with."""
+    measured = one.comparison
+    if measured is None:
+        return overlay or {}
+    name = f"{measured.source}, {measured.quantity}, × {measured.intensity:.3g}"
+    return {**(overlay or {}), name: (measured.wavenumber, measured.value)}
+
+
 def _range(one: Spectrum) -> tuple[float, float]:
     """Left and right end of the axis; wider than usual where a line lies above it."""
-    left, right = _RANGES[one.kind]
+    left, right = (1000.0, 0.0) if one.unit == "cm-1" else _RANGES[one.kind]
     lines = [p.position for p in one.peaks]
     if _has_sticks(one) and one.sticks is not None:
         lines += one.sticks.wavenumber.tolist()

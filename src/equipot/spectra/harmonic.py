@@ -50,6 +50,12 @@ class Harmonic:
     share: Float[np.ndarray, " modes"] | None = (
         None  # of the conformer that a mode belongs to; None: one conformer
     )
+    cell: Float[np.ndarray, "3 3"] | None = None  # Å, vectors as rows, of a crystal
+    charges: Float[np.ndarray, "modes 3"] | None = None  # dM/dQ, e/√amu
+    raman_tensors: Float[np.ndarray, "modes 3 3"] | None = None  # dα/dQ, Å²/√amu
+    permittivity: Float[np.ndarray, "3 3"] | None = None  # ε∞ of a crystal, 1 + 4πα/V
+    hessian_violation: float | None = None  # largest |Σ_j Φ_ij| before it was enforced, eV/Å²
+    charge_violation: float | None = None  # largest |Σ_i Z*_i − Q 1| before it was enforced, e
 
     def activity(self) -> Float[np.ndarray, " modes"] | None:
         """Raman activity 45 a′² + 7 γ′², Å⁴/amu."""
@@ -117,7 +123,8 @@ def mixture(conformers: Sequence[Harmonic], shares: Sequence[float]) -> Harmonic
         parts = [getattr(c, name) for c in conformers]
         return None if any(p is None for p in parts) else np.concatenate(parts)[order]
 
-    values = {n: joined(n) for n in ("wavenumbers", "modes", "infrared", "isotropic", "anisotropic")}
+    names = ("wavenumbers", "modes", "infrared", "isotropic", "anisotropic", "charges", "raman_tensors")
+    values = {n: joined(n) for n in names}
     share = np.concatenate([np.full(len(c.wavenumbers), s) for c, s in zip(conformers, shares, strict=True)])
     return replace(conformers[0], **values, share=share[order])
 
@@ -129,6 +136,7 @@ def harmonic(
     masses: Float[np.ndarray, " atoms"],
     rotations: bool = True,
     source: str = "",
+    cell: Float[np.ndarray, "3 3"] | None = None,
 ) -> Harmonic:
     """Normal modes orthogonal to the rigid motions, and their intensities.
 
@@ -143,6 +151,7 @@ def harmonic(
         masses: amu; isotopes are set here.
         rotations: False for a periodic cell, which has no free rotation.
         source: kept with the result.
+        cell: of a crystal, Å; the polarizability is then that of the cell, and gives ε∞.
     """
     size = 3 * len(masses)
     root = np.repeat(np.sqrt(masses), 3)
@@ -154,7 +163,7 @@ def harmonic(
     modes = (internal @ coefficients).T
     unprojected = np.linalg.eigvalsh(weighted)
     displacements = (modes / root).reshape(len(modes), len(masses), 3)
-    ir, a, gamma = _intensities(derivatives, displacements)
+    charges, tensors = _mode_derivatives(derivatives, displacements)
     return Harmonic(
         numbers=numbers,
         positions=positions,
@@ -162,10 +171,14 @@ def harmonic(
         wavenumbers=_signed_wavenumber(eigenvalues),
         modes=modes.reshape(len(modes), len(masses), 3),
         residual=_signed_wavenumber(unprojected[np.argsort(np.abs(unprojected))[:rank]]),
-        infrared=ir,
-        isotropic=a,
-        anisotropic=gamma,
+        infrared=None if charges is None else KM_MOL * np.sum(charges**2, axis=1),
+        isotropic=None if tensors is None else isotropic(tensors) ** 2,
+        anisotropic=None if tensors is None else 1.5 * np.sum(anisotropic(tensors) ** 2, axis=(1, 2)),
         source=source,
+        cell=cell,
+        charges=charges,
+        raman_tensors=tensors,
+        permittivity=_permittivity(derivatives, cell),
     )
 
 
@@ -209,18 +222,22 @@ def rigid_motions(
     return np.array(columns).T
 
 
-def _intensities(
+def _mode_derivatives(
     derivatives: Derivatives, displacements: np.ndarray
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    ir = a = gamma = None
-    if derivatives.dipole is not None:
-        dipole = np.einsum("iab,pib->pa", derivatives.dipole, displacements)
-        ir = KM_MOL * np.sum(dipole**2, axis=1)
-    if derivatives.polarizability is not None:
-        alpha = np.einsum("iabc,pic->pab", derivatives.polarizability, displacements)
-        a = isotropic(alpha) ** 2
-        gamma = 1.5 * np.sum(anisotropic(alpha) ** 2, axis=(1, 2))
-    return ir, a, gamma
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """dM/dQ and dα/dQ of every mode."""
+    dipole, alpha = derivatives.dipole, derivatives.polarizability
+    return (
+        None if dipole is None else np.einsum("iab,pib->pa", dipole, displacements),
+        None if alpha is None else np.einsum("iabc,pic->pab", alpha, displacements),
+    )
+
+
+def _permittivity(derivatives: Derivatives, cell: np.ndarray | None) -> np.ndarray | None:
+    """ε∞ = 1 + 4πα/V: α is the response to the macroscopic field, which needs no local one."""
+    if cell is None or derivatives.static is None:
+        return None
+    return np.eye(3) + 4 * pi * derivatives.static / abs(np.linalg.det(cell))
 
 
 def _signed_wavenumber(eigenvalues: np.ndarray) -> np.ndarray:

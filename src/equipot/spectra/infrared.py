@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from equipot import units
-from equipot.spectra.line import Line, Method, line_density
+from equipot.spectra.line import Line, Method, line_density, rate_density
 
 #: km/mol of a mode with |dμ/dQ|² = 1 e²/amu
 KM_MOL = (
@@ -27,7 +27,7 @@ KM_MOL_DEBYE = KM_MOL * units.debye**2
 DECADIC = 100 / np.log(10)
 
 
-def infrared(dipoles: Sequence[Float[np.ndarray, "_ 3"]], method: Method, independent: int = 3) -> Line:
+def infrared(dipoles: Sequence[Float[np.ndarray, "_ axes"]], method: Method, independent: int = 3) -> Line:
     """Integrated molar absorption of a gas per wavenumber, A(ν), km/mol per cm⁻¹.
 
     Areas of its lines are the infrared intensities of quantum-chemistry codes. Dipoles in e·Å;
@@ -36,9 +36,21 @@ def infrared(dipoles: Sequence[Float[np.ndarray, "_ 3"]], method: Method, indepe
     return KM_MOL * line_density(dipoles, method, independent)
 
 
+def infrared_of_rates(
+    rates: Sequence[Float[np.ndarray, "_ axes"]], method: Method, independent: int = 3
+) -> Line:
+    """The same from the rate of the dipole, e·Å/fs: Σ_i Z*_i v_i, which needs neither a branch nor a difference."""
+    return KM_MOL * rate_density(rates, method, independent)
+
+
+def per_volume(volume: float) -> float:
+    """Number that turns km/mol of a cell of `volume` Å³ into ∫ n(ν)α(ν) dν in cm⁻²: 10⁵/(N_A V), V in cm³."""
+    return 1e5 / (units.AVOGADRO * volume * 1e-24)
+
+
 def bulk(absorption: Line, volume: float) -> Line:
     """n(ν)α(ν), cm⁻¹, of a cell of `volume` Å³ whose dipole gave A(ν): 10⁵ A/(N_A V), V in cm³."""
-    return absorption * (1e5 / (units.AVOGADRO * volume * 1e-24))
+    return absorption * per_volume(volume)
 
 
 def dielectric_loss(absorption: Line, volume: float) -> Line:

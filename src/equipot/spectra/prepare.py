@@ -23,6 +23,7 @@ class Prepared:
     masses: np.ndarray
     elements: tuple[str, ...]
     periodic: bool
+    cell: np.ndarray | None  # Å
 
 
 def prepare(
@@ -46,6 +47,7 @@ def prepare(
         masses=masses,
         elements=elements,
         periodic=trajectory.periodic,
+        cell=trajectory.cell,
     )
     return prepared, notes
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -10,6 +11,9 @@ from jaxtyping import Float
 from equipot.config import nearest
 from equipot.spectra.harmonic import Sticks
 from equipot.spectra.peaks import Match, Peak
+
+if TYPE_CHECKING:
+    from equipot.spectra.comparison import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,7 @@ class Spectrum:
     peaks: tuple[Peak, ...] = ()
     sticks: Sticks | None = None  # harmonic lines, areas in the unit of the spectrum times cm⁻¹
     reference: Sticks | None = None  # those of another method, drawn beside them
+    comparison: "Comparison | None" = None  # with a measured spectrum
     matches: tuple[Match, ...] = ()  # peaks beside the reference, or beside the sticks where there is none
 
 

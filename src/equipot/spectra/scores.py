@@ -59,6 +59,19 @@ def broaden(
     return shapes @ value / (sigma * np.sqrt(2 * np.pi))
 
 
+def broadened(
+    spectrum: tuple[Float[np.ndarray, " bins"], Float[np.ndarray, " bins"]], fwhm: float
+) -> tuple[Float[np.ndarray, " others"], Float[np.ndarray, " others"]]:
+    """On an even grid, convolved with a Gaussian of this width (cm⁻¹), gaps left out; unchanged for no width."""
+    wavenumber, value = (x[np.isfinite(spectrum[1])] for x in spectrum)
+    if fwhm <= 0:
+        return wavenumber, value
+    sigma = fwhm / (2 * np.sqrt(2 * np.log(2)))
+    spacing = min(SPACING, sigma / 4)
+    grid = np.arange(wavenumber[0], wavenumber[-1] + spacing / 2, spacing)
+    return grid, gaussian_filter1d(np.interp(grid, wavenumber, value), sigma / spacing, mode="constant")
+
+
 def _on_grid(spectrum: tuple[np.ndarray, np.ndarray], grid: np.ndarray, scale: float) -> np.ndarray:
     wavenumber, value = spectrum
     finite = np.isfinite(value)

@@ -1,6 +1,7 @@
 """From a trajectory to its spectra: every choice named, every number with its error and unit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from equipot.spectra.checks import check_request, choose_kinds, choose_lags, warnings_of
 from equipot.spectra.curves import MAKERS, Curve
 from equipot.spectra.harmonic import Harmonic, Sticks
+from equipot.spectra.infrared import per_volume
 from equipot.spectra.line import Line, Method
 from equipot.spectra.peaks import find_peaks, match
 from equipot.spectra.power import kinetic_temperature
@@ -107,16 +109,22 @@ def spectrum(
         ),
     )
     return Spectra(
-        header=header, kinds={c.kind: _finished(c, method, harmonic, reference, nm) for c in curves}
+        header=header,
+        kinds={c.kind: _finished(c, method, harmonic, reference, nm, trajectory.cell) for c in curves},
     )
 
 
 def _finished(
-    curve: Curve, method: Method, harmonic: Harmonic | None, reference: Harmonic | None, laser: float | None
+    curve: Curve,
+    method: Method,
+    harmonic: Harmonic | None,
+    reference: Harmonic | None,
+    laser: float | None,
+    cell: np.ndarray | None,
 ) -> Spectrum:
     line, error = curve.line, curve.line.stderr()
     peaks = find_peaks(line.wavenumber, line.value, error, method.resolution)
-    sticks, theirs = (_sticks(h, curve.kind, laser, method.temperature) for h in (harmonic, reference))
+    sticks, theirs = (_sticks(h, curve.kind, laser, method.temperature, cell) for h in (harmonic, reference))
     lines = sticks if theirs is None else theirs
     return Spectrum(
         kind=curve.kind,
@@ -133,11 +141,21 @@ def _finished(
     )
 
 
-def _sticks(harmonic: Harmonic | None, kind: str, laser: float | None, temperature: float) -> Sticks | None:
+def _sticks(
+    harmonic: Harmonic | None, kind: str, laser: float | None, temperature: float, cell: np.ndarray | None
+) -> Sticks | None:
     sticks = None if harmonic is None else harmonic.sticks(kind)
-    if sticks is not None and kind == "raman" and laser is not None:
-        return _absolute(sticks, laser, temperature)
-    return sticks
+    if sticks is None or harmonic is None:
+        return None
+    if cell is not None:
+        sticks = _of_cell(sticks, kind, cell, cell if harmonic.cell is None else harmonic.cell)
+    return _absolute(sticks, laser, temperature) if kind == "raman" and laser is not None else sticks
+
+
+def _of_cell(sticks: Sticks, kind: str, cell: np.ndarray, own: np.ndarray) -> Sticks:
+    """Lines of a crystal whose modes were found in another cell: per volume, or of as many as this one holds."""
+    volume, theirs = (float(abs(np.linalg.det(c))) for c in (cell, own))
+    return replace(sticks, value=sticks.value * (per_volume(theirs) if kind == "ir" else volume / theirs))
 
 
 def _absolute(sticks: Sticks, laser: float, temperature: float) -> Sticks:

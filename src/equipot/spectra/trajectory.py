@@ -21,7 +21,7 @@ from equipot.engines.trajectories import files
 from equipot.spectra.rings import Rings, rings
 
 #: what a segment may have beside positions and velocities
-RECORDED = ("energy", "dipole", "polarizability")
+RECORDED = ("energy", "dipole", "dipole_rate", "polarizability")
 
 _LANGEVIN = 10_000.0  # fs; a shorter damping time would broaden every line
 _RESCALING = 1_000.0  # fs
@@ -35,7 +35,8 @@ class Segment:
     positions: Float[np.ndarray, "steps atoms 3"]  # Å; of ring polymers centroids, and averages of all else
     velocities: Float[np.ndarray, "steps atoms 3"]  # Å/fs
     energy: Float[np.ndarray, " steps"] | None = None  # potential, eV
-    dipole: Float[np.ndarray, "steps 3"] | None = None  # e·Å
+    dipole: Float[np.ndarray, "steps 3"] | None = None  # e·Å; of a cell, on any branch
+    dipole_rate: Float[np.ndarray, "steps 3"] | None = None  # Σ Z*_i v_i, e·Å/fs
     polarizability: Float[np.ndarray, "steps 3 3"] | None = None  # Å³
 
     def __len__(self) -> int:
@@ -53,6 +54,7 @@ class Trajectory:
     step: float  # fs, of the integrator
     every: int  # steps between two entries
     periodic: bool = False
+    cell: Float[np.ndarray, "3 3"] | None = None  # Å, vectors as rows; None: no volume
     source: str = ""
     model: str | None = None  # hash of the model file
     engine: str | None = None
@@ -63,6 +65,10 @@ class Trajectory:
     def stride(self) -> float:
         """Time between two entries, fs."""
         return self.step * self.every
+
+    def has(self, name: str) -> bool:
+        """Whether every segment has a series of this name."""
+        return all(getattr(segment, name) is not None for segment in self.segments)
 
     def total_time(self) -> float:
         """Of all segments, fs."""
@@ -105,6 +111,7 @@ def read_run(folder: str | Path) -> Trajectory:
         step=float(document["dt"]),
         every=every,
         periodic=bool(first.pbc.any()),
+        cell=first.cell.array.copy() if first.pbc.all() else None,
         source=str(folder),
         model=document.get("model_hash") or document.get("model"),
         engine=document.get("engine"),

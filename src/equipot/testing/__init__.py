@@ -7,9 +7,15 @@ finite differences is limited by those, 1e-7.
 """
 
 from equipot.testing.compare import Residuals, compare, worst
-from equipot.testing.conservation import net_force, net_torque, total_charge_error
+from equipot.testing.conservation import (
+    acoustic_sum_error,
+    net_force,
+    net_torque,
+    total_charge_error,
+)
 from equipot.testing.derivatives import (
     force_loss_gradient,
+    force_loss_gradients,
     forces_by_differences,
     hessian,
     second_derivatives,
@@ -41,6 +47,7 @@ from equipot.testing.transformations import representation, transformed
 
 __all__ = [
     "Residuals",
+    "acoustic_sum_error",
     "as_frame",
     "batch_composition",
     "chain",
@@ -50,6 +57,7 @@ __all__ = [
     "edge_order",
     "far_atoms",
     "force_loss_gradient",
+    "force_loss_gradients",
     "forces_by_differences",
     "fragments_add",
     "handedness",

@@ -41,6 +41,16 @@ def total_charge_error(potential: Potential, structure: Frame | Atoms) -> float:
     return abs(float(charges.sum()) - wanted)
 
 
+def acoustic_sum_error(potential: Potential, structure: Frame | Atoms) -> float:
+    """|Σ Z* − Q 1|, e, the largest component."""
+    frame = as_frame(structure)
+    charges = predict(potential, frame).born_charges
+    if charges is None:
+        raise ValueError(f"this model predicts {', '.join(potential.targets)}, not Born charges.")
+    wanted = declared_charge(potential) if frame.charge is None else frame.charge
+    return float((charges.sum(0) - wanted * torch.eye(3).to(charges)).abs().max())
+
+
 def _relative(terms: Tensor, unit: float) -> float:
     value = float(terms.sum(0).abs().max()) / max(float(terms.abs().max()), FLOOR * unit)
     return value if math.isfinite(value) else math.inf

@@ -109,6 +109,7 @@ def per_atom(potential: Potential) -> set[str]:
     return {
         "forces",
         "charges",
+        "born_charges",
         "atomic_energies",
         "virials",
         *(n for n, t in tensors.items() if t.per == "atom"),

@@ -142,7 +142,7 @@ def _leaving_atom(potential: Potential, center: int, leaving: int, distance: flo
 
 
 def _additive(potential: Potential, properties: Properties) -> Properties:
-    targets, left_out = potential.config.targets, {"charges"}
+    targets, left_out = potential.config.targets, {"charges", "born_charges"}  # shifted as a whole
     if targets.dipole is not None and targets.dipole.form != "atomic":
         left_out.add("dipole")
     if targets.polarizability is not None and targets.polarizability.form == "positions":

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from equipot.potential import Potential, PotentialConfig
 from equipot.statistics import Statistics, TargetStatistics
+from equipot.tensor.basis import Spherical
 from equipot.tensor.irreps import Irreps
+from equipot.tensor.matrix import to_parts
 from equipot.testing.evaluation import batch, usual_state
 from equipot.testing.systems import molecule
 
@@ -70,6 +72,9 @@ def _scales(potential: Potential, name: str, value: Tensor) -> tuple[float, ...]
         trace = value.diagonal(dim1=1, dim2=2).mean(-1)
         rest = value - trace[:, None, None] * torch.eye(3, dtype=value.dtype, device=value.device)
         return 1 / _rms(trace), 1 / _rms(rest)
+    if name == "born_charges":
+        parts = to_parts(value.unsqueeze(-1), Spherical()).split([1, 3, 5], dim=1)
+        return tuple(1 / _rms(part) for part in parts)
     target = potential.config.targets.tensors.get(name)
     if target is None or target.irreps is None:
         return (1 / _rms(value),)

@@ -10,7 +10,7 @@ from equipot.tensor.basis import Cartesian
 from equipot.tensor.irreps import Irrep, Irreps
 
 #: Cartesian axes; the others have none
-_ORDER = {"forces": 1, "dipole": 1, "stress": 2, "virials": 2, "polarizability": 2}
+_ORDER = {"forces": 1, "dipole": 1, "stress": 2, "virials": 2, "born_charges": 2, "polarizability": 2}
 
 
 def transformed(properties: Properties, targets: TargetsConfig, matrix: Float[Tensor, "3 3"]) -> Properties:

@@ -11,6 +11,7 @@ from equipot.data.collate import Graph, graph, refuse_incomplete, refuse_unknown
 from equipot.data.conditions import refuse_unseen
 from equipot.data.statistics import measure
 from equipot.potential import Potential, PotentialConfig, TargetsConfig
+from equipot.potential.targets import NAMED
 from equipot.statistics import Statistics
 from equipot.train.config import RunConfig
 from equipot.train.dataset import Splits
@@ -56,7 +57,7 @@ def resolved(config: RunConfig, splits: Splits, optional: Collection[str] = ()) 
     """
     targets = config.targets
     bare = {n for n in optional if not any(n in f.labels for f in splits.train)}
-    changes: dict[str, object] = {n: None for n in ("charges", "dipole", "polarizability") if n in bare}
+    changes: dict[str, object] = {n: None for n in NAMED if n in bare}
     changes["tensors"] = {n: t for n, t in targets.tensors.items() if n not in bare}
     if targets.energy is not None and targets.energy.stress == "auto":
         has_stress = any("stress" in f.labels for f in splits.train)
@@ -87,13 +88,14 @@ def refuse_unfit(
 ) -> None:
     """Frames that a model of these elements, targets and inputs could not evaluate, found before the first step."""
     total = targets.total_charge
-    charged = targets.charges is not None or (targets.dipole is not None and targets.dipole.form != "atomic")
+    charged = targets.charges is not None or targets.born_charges is not None
+    charged |= targets.dipole is not None and targets.dipole.form != "atomic"
     for frame in (f for frames in splits.parts().values() for f in frames):
         refuse_unknown(frame, elements)
         refuse_incomplete(frame, inputs)
         if charged and total == "frame" and frame.charge is None:
             raise ValueError(
-                f"{frame.where}: no total charge, which the targets charges and dipole need.\n"
+                f"{frame.where}: no total charge, which the targets charges, dipole and born_charges need.\n"
                 "Paste targets.total_charge=0 if all systems are neutral, write charge=... with every frame, or name"
                 " the entry that holds it by data.keys.charge=NAME."
             )

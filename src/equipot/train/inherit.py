@@ -8,6 +8,7 @@ from equipot.config import parse
 from equipot.deploy.document import ModelDocument
 from equipot.deploy.model_file import read_document
 from equipot.potential import PotentialConfig, TargetsConfig
+from equipot.potential.targets import NAMED
 from equipot.train.config import RunConfig
 
 
@@ -58,7 +59,7 @@ def _targets(given: dict[str, Any], own: TargetsConfig, path: str | Path, where:
     out = {"energy": {} if own.energy is not None else None, "total_charge": own.total_charge, **given}
     if out["total_charge"] != own.total_charge:
         raise disagreement(where, "targets.total_charge", out["total_charge"], own.total_charge, path)
-    for name in ("charges", "dipole", "polarizability"):
+    for name in NAMED:
         if stored[name] is not None and isinstance(out.get(name), Mapping):
             out[name] = _same(stored[name], out[name], f"targets.{name}", path, where)
     tensors = dict(_table(out, "tensors", where))

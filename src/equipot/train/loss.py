@@ -20,9 +20,12 @@ from equipot.batch import AtomicBatch
 from equipot.potential.targets import TargetsConfig
 from equipot.properties import Properties
 from equipot.statistics import Statistics
+from equipot.tensor.basis import Spherical
 from equipot.tensor.irreps import Irreps
+from equipot.tensor.matrix import to_parts
 
 LENGTH, LENGTH_COOLDOWN = 0.2, 0.07  # Å
+SPHERICAL = Spherical()
 MECHANICAL = ("energy", "forces", "stress")
 VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
@@ -126,6 +129,9 @@ class Loss:
             return torch.cat(
                 [trace[:, None] / (scales[0] * math.sqrt(3)), _five(traceless) / scales[1]], dim=-1
             )
+        if name == "born_charges":
+            parts = to_parts(delta.unsqueeze(-1), SPHERICAL).squeeze(-1).split([1, 3, 5], dim=-1)
+            return torch.cat([p / s for p, s in zip(parts, scales, strict=True)], dim=-1)
         if name in self.targets.tensors and self.targets.tensors[name].irreps is not None:
             kinds = Irreps.parse(self.targets.tensors[name].irreps or "")
             widths = [n * irrep.dim for n, irrep in kinds]

@@ -10,6 +10,7 @@ from equipot.data.references import isolated_energies
 from equipot.data.statistics import measure
 from equipot.deploy.model_file import weights
 from equipot.potential import Potential, PotentialConfig, TargetsConfig
+from equipot.potential.targets import NAMED
 from equipot.statistics import Statistics, TargetStatistics
 from equipot.train.config import RunConfig
 from equipot.train.parent import Parent
@@ -40,7 +41,7 @@ def united(parent: PotentialConfig, asked: TargetsConfig, heads: str) -> Potenti
     """
     targets, own = asked, parent.targets
     if heads == "keep":
-        names = [n for n in ("energy", "charges", "dipole", "polarizability") if getattr(asked, n) is None]
+        names = [n for n in ("energy", *NAMED) if getattr(asked, n) is None]
         changes = {n: getattr(own, n) for n in names} | {"tensors": {**own.tensors, **asked.tensors}}
         targets = asked.model_copy(update=changes)
     made = parent.outputs_read()

@@ -22,6 +22,7 @@ def section(material: Material) -> Section | None:
     for kind, one in spectra.kinds.items():
         parts += [f"<h3>{text(_NAMES.get(kind, kind))}</h3>", drawings([_drawing(spectra, kind, one)])]
         parts += [_peaks(one)] if one.peaks or one.matches else []
+        parts += [_measured(one.comparison)] if one.comparison is not None else []
     return Section("spectra", "Spectra", parts)
 
 
@@ -51,6 +52,8 @@ def _drawing(spectra: SpectraLike, kind: str, one: Any) -> Drawing:
     if one.reference is not None:
         theirs = {"reference (cm-1)": one.reference.wavenumber, "reference intensity": one.reference.value}
         data |= theirs
+    if one.comparison is not None:
+        data |= {"measured (cm-1)": one.comparison.wavenumber, "measured, scaled": one.comparison.value}
     caption = f"{text(one.label[:1].upper() + one.label[1:])}. Band: one standard error."
     if one.sticks is not None and len(one.sticks.value):
         caption += " Below: harmonic lines."
@@ -70,6 +73,12 @@ def _peaks(one: Any) -> str:
         columns += [f"harmonic{of} / cm⁻¹", "intensity", "lines", "shift / cm⁻¹"]
     rows = [_row(*pair, wide=bool(one.matches)) for pair in pairs]
     return table(columns, rows, words=())
+
+
+def _measured(comparison: Any) -> str:
+    """Scores of the measured spectrum that is drawn over the calculated one."""
+    first, *others = comparison.lines()
+    return paragraph(text(f"{first}: {'; '.join(line.strip() for line in others)}."), "note")
 
 
 def _row(peak: Any, harmonic: float | None, intensity: float | None, lines: int, *, wide: bool) -> list[str]:

@@ -28,6 +28,7 @@ _CALLS = {
     "forces": "atoms.get_forces()  # eV/Å",
     "charges": "atoms.get_charges()  # e",
     "dipole": "atoms.get_dipole_moment()  # e·Å",
+    "born_charges": 'atoms.calc.results["born_charges"]  # e, [atom, dipole, position]',
     "polarizability": 'atoms.calc.results["polarizability"]  # Å³',
 }
 

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -53,15 +54,20 @@ def cache_folder() -> Path:
 
 def library(text: str) -> ctypes.CDLL:
     """The compiled program; NoCompiler, with the compiler's words, when it cannot be made."""
-    path = cache_folder() / f"{_key(text)}.so"
+    return ctypes.CDLL(str(built(text)))
+
+
+def built(text: str, flags: Sequence[str] = FLAGS, *needs: str) -> Path:
+    """The file of the compiled program. `needs`: what else it depends on, such as the version of a library."""
+    path = cache_folder() / f"{_key(text, flags, *needs)}.so"
     if not path.exists():
-        _compile(text, path)
-    return ctypes.CDLL(str(path))
+        _compile(text, flags, path)
+    return path
 
 
-def _key(text: str) -> str:
+def _key(text: str, flags: Sequence[str], *needs: str) -> str:
     """Contents, compiler, flags and processor: a cache on a shared disk serves different machines."""
-    parts = (text, compiler(), " ".join(FLAGS), platform.machine(), _processor(), torch.__version__)
+    parts = (text, compiler(), " ".join(flags), platform.machine(), _processor(), torch.__version__, *needs)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -75,15 +81,15 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-def _compile(text: str, path: Path) -> None:
+def _compile(text: str, flags: Sequence[str], path: Path) -> None:
     """Compile beside the place and rename: two processes may do so at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        source, made = Path(folder) / "edge.cpp", Path(folder) / "edge.so"
+        source, made = Path(folder) / "program.cpp", Path(folder) / "program.so"
         source.write_text(text)
-        command = [compiler(), *FLAGS, "-shared", "-o", str(made), str(source)]
+        command = [compiler(), "-shared", "-o", str(made), str(source), *flags]
         try:
-            result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+            result = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NoCompiler(f"{compiler()}: {error}") from error
         if result.returncode:

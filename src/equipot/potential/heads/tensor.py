@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from equipot.batch import AtomicBatch
 from equipot.potential.heads.gated import GatedReadout
 from equipot.potential.heads.irreps import Component
-from equipot.potential.targets import TensorTarget
+from equipot.potential.targets import MATRIX, TensorTarget
 from equipot.statistics import TargetStatistics
 from equipot.tensor.basis import Spherical
 from equipot.tensor.features import Features
@@ -20,7 +20,6 @@ from equipot.tensor.matrix import to_matrices
 from equipot.tensor.tables import constant
 
 SPHERICAL = Spherical()  # heads read spherical components
-MATRIX = ("0e", "1e", "2e")  # parts of a tensor of order two
 
 
 class CartesianTensor(nn.Module):
@@ -86,9 +85,6 @@ class DirectParts(nn.Module):
         if self.order > 2:
             (part,) = parts.values()
             return (part @ constant("isometry", self.order, like=part).T).view(-1, *(3,) * self.order)
-        zeros = {
-            name: features.scalars.new_zeros(len(features.scalars), 2 * l + 1)
-            for l, name in enumerate(MATRIX)
-        }
+        zeros = {str(irrep): features.scalars.new_zeros(len(features.scalars), irrep.dim) for irrep in MATRIX}
         packed = torch.cat(list({**zeros, **parts}.values()), dim=-1)
         return to_matrices(packed.unsqueeze(-1), SPHERICAL).squeeze(-1)

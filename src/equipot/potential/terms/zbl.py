@@ -45,7 +45,7 @@ class ZBL(nn.Module):
 
     def forward(self, batch: AtomicBatch) -> Float[Tensor, " atoms"]:
         """Energy of every atom, eV."""
-        i, j = batch.species[batch.receivers], batch.species[batch.senders]
+        i, j = batch.species[batch.receivers], batch.species_of_senders()
         r = batch.vectors().norm(dim=-1)
         end = (self.radii(i) + self.radii(j)).clamp(max=self.cutoff)
         pair = screened_coulomb(r, self.charges(i), self.charges(j)) * polynomial_cutoff(r / end, 1.0)

@@ -1,0 +1,1 @@
+"""LAMMPS: systems divided among processes."""
