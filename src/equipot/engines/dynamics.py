@@ -67,7 +67,7 @@ def run_dynamics(
     ENGINES[settings.engine].check(settings)
     atoms = replicated(start, settings)
     recorded = (
-        tuple(n for n, source in RECORDED.items() if source in potential.targets)
+        tuple(n for n, source in _kept(settings).items() if source in potential.targets)
         if also is None
         else tuple(also)
     )
@@ -82,6 +82,11 @@ def run_dynamics(
         )
     run.go(progress)
     return run.folder
+
+
+def _kept(settings: Dynamics) -> dict[str, str]:
+    """Without the rate of the dipole for ring polymers: the product of averages over the beads is no average."""
+    return {n: source for n, source in RECORDED.items() if settings.beads == 1 or n != "dipole_rate"}
 
 
 def mover(potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) -> Mover:
@@ -245,12 +250,14 @@ class _Run:
         temperature, total = 2 * kinetic / (self.freedom * units.kB), potential + kinetic
         conserved = None if sample.transferred is None else total - sample.transferred
         recorder.thermo((phase.name, self.step, moment, temperature, potential, kinetic, total, conserved))
+        asked = {RECORDED.get(name, name) for name in self.recorded}
+        own = {name: row for name, row in sample.recorded.items() if name not in asked}  # the engine adds it
         if self._last:
             recorder.frames(
                 sample.place.positions,
                 sample.place.momenta,
                 {"time": moment, "step": self.step},
-                {"energy": sample.energy, **{name: self._row(name, sample) for name in self.recorded}},
+                {"energy": sample.energy, **{name: self._row(name, sample) for name in self.recorded}, **own},
                 sample.cell,
             )
 
