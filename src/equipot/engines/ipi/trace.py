@@ -1,27 +1,15 @@
 """A few steps of classical dynamics as i-PI makes them, for comparison with other engines."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from ase import Atoms
-from jaxtyping import Float
 
 from equipot import units
 from equipot.engines.ipi import inputs
 from equipot.engines.ipi.beads import Beads, answers
 from equipot.engines.ipi.ring import Ring
 from equipot.engines.settings import Dynamics
+from equipot.engines.trace import Trace
 from equipot.potential import Potential
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """What an engine computes along a path, in the units and signs of ASE."""
-
-    energies: Float[np.ndarray, " entries"]  # potential, eV
-    forces: Float[np.ndarray, "entries atoms 3"]  # eV/Å
-    positions: Float[np.ndarray, "entries atoms 3"]  # Å
-    stress: Float[np.ndarray, "3 3"] | None  # eV/Å³, at the start; None without a periodic cell
 
 
 def trace(potential: Potential, atoms: Atoms, dt: float, steps: int) -> Trace:
