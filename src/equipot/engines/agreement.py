@@ -95,6 +95,8 @@ def tracer(name: EngineName) -> Tracer:
             from equipot.engines.openmm.trace import trace
         case "torchsim":
             from equipot.engines.torchsim.trace import trace
+        case "lammps":
+            from equipot.engines.lammps.trace import trace
         case _:
             raise ValueError(f"engine {name} is not a part of this version of equipot.")
     return trace
