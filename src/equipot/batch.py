@@ -91,10 +91,10 @@ class AtomicBatch:
         """r_ij = r_j + shift · cell − r_i, from centre to neighbour, in Å."""
         if self.edge_vectors is not None:
             return self.edge_vectors
-        offset = torch.einsum(
-            "es,est->et", self.shifts.to(self.cell.dtype), self.cell[self.system[self.receivers]]
-        )
-        return self.positions[self.senders] + offset - self.positions[self.receivers]
+        cells = self.cell.index_select(0, self.system.index_select(0, self.receivers))
+        offset = (self.shifts.to(self.cell.dtype)[:, :, None] * cells).sum(1)
+        neighbor = self.positions.index_select(0, self.senders)
+        return neighbor + offset - self.positions.index_select(0, self.receivers)
 
     def of_senders(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "senders *rest"]:
         """Values of the atoms in the rows that `senders` count: what an operation on edges must gather from."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from equipot.config import parse
-from equipot.kernels import EdgeProduct, Path, Table, TabulatedWeights, chooser
+from equipot.kernels import EdgeProduct, Path, Table, TabulatedWeights, chooser, proof
 from equipot.kernels.cpu import build
 from equipot.kernels.cpu import edge as cpu
 from equipot.kernels.cpu.edge import compiled_edge_product, compiled_tabulated_product
@@ -14,7 +14,7 @@ from equipot.kernels.edge import edge_product
 from equipot.kernels.reference import reference_edge_product
 from equipot.potential import PotentialConfig
 from equipot.tensor.basis import get_basis
-from equipot.testing import crystal, force_loss_gradient, molecule, one_atom, predict, random_potential
+from equipot.testing import crystal, force_loss_gradients, molecule, one_atom, predict, random_potential
 from kernels.test_edge import BASES, PAINN, SCALAR, VECTOR, chain, everything, graph
 
 TOLERANCE = 1e-11  # relative, in double precision: the same sums in another order
@@ -89,16 +89,18 @@ def test_two_threads_give_the_same_bits():
         torch.set_num_threads(before)
 
 
-def test_third_derivatives():
-    def three(operation):
-        x, y, w = (t.detach().requires_grad_(True) for t in arguments(PAINN, chain(), 4))
-        value = operation(PAINN, x, y, w, chain()).sin().sum()
-        for _ in range(3):
-            gradients = torch.autograd.grad(value, (x, y, w), create_graph=True)
-            value = sum(((n + 1.3) * g.sin()).sum() for n, g in enumerate(gradients))
-        return [g.detach() for g in gradients]
+def third_derivatives(operation):
+    x, y, w = (t.detach().requires_grad_(True) for t in arguments(PAINN, chain(), 4))
+    value = operation(PAINN, x, y, w, chain()).sin().sum()
+    for _ in range(3):
+        gradients = torch.autograd.grad(value, (x, y, w), create_graph=True)
+        value = sum(((n + 1.3) * g.sin()).sum() for n, g in enumerate(gradients))
+    return [g.detach() for g in gradients]
 
-    for found, expected in zip(three(compiled_edge_product), three(reference_edge_product), strict=True):
+
+def test_third_derivatives():
+    both = (third_derivatives(f) for f in (compiled_edge_product, reference_edge_product))
+    for found, expected in zip(*both, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
@@ -163,8 +165,8 @@ def test_without_a_compiler_the_reference_computes(undecided, monkeypatch, caplo
 def test_only_an_excerpt_of_a_large_structure_is_checked():
     pairs = [(i, j) for i in range(70) for j in range(70) if 0 < abs(i - j) < 4]
     batch = graph(pairs, num_atoms=71)
-    x, _, w, part = chooser._excerpt(*arguments(PAINN, batch, 2), batch)
-    assert part.num_atoms == chooser.CHECKED_ATOMS == len(x)
+    x, _, w, part = proof.excerpt(*arguments(PAINN, batch, 2), batch)
+    assert part.num_atoms == proof.CHECKED_ATOMS == len(x)
     assert torch.equal(part.receivers[part.reverse], part.senders)
     assert len(w) == len(part.senders) == sum(i < 32 and j < 32 for i, j in pairs)
 
@@ -181,19 +183,24 @@ MODELS = (
 )
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: "-".join(map(str, model.values())))
-def test_models_on_compiled_operations_are_the_same_models(model, monkeypatch):
-    """Energies, forces and what training on forces needs, on a molecule, a crystal and an atom without neighbors."""
+def on_both_back_ends(model, frames, monkeypatch):
+    """Energies, forces and what training on forces needs, chosen freely and by the reference."""
     values = {"model": {"channels": 16, "num_layers": 2, "cutoff": 3.0, **model}}
     potential = random_potential(parse(PotentialConfig, values, "test"), (1, 6, 8))
     found = {}
     for back_end in ("auto", "reference"):
         monkeypatch.setenv("EQUIPOT_KERNELS", back_end)
-        frames = [molecule((1, 6, 8)), crystal((1, 6, 8)), one_atom(6)]
         values = [predict(potential, frame) for frame in frames]
         found[back_end] = [v.energy for v in values] + [v.forces for v in values]
-        found[back_end].append(torch.tensor(force_loss_gradient(potential, frames[:2])))
-    for a, b in zip(found["auto"], found["reference"], strict=True):
+        found[back_end] += force_loss_gradients(potential, frames[:2])
+    return zip(found["auto"], found["reference"], strict=True)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: "-".join(map(str, model.values())))
+def test_models_on_compiled_operations_are_the_same_models(model, monkeypatch):
+    """On a molecule, a crystal and an atom without neighbors."""
+    frames = [molecule((1, 6, 8)), crystal((1, 6, 8)), one_atom(6)]
+    for a, b in on_both_back_ends(model, frames, monkeypatch):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
@@ -208,26 +215,26 @@ def tabulated(spec, batch, channels, spacing=0.25):
     return x, y, TabulatedWeights(Table(rows, spacing, len(spec.paths)), r)
 
 
+def of_a_table(operation, spec, given, batch, second):
+    """Values, gradients of x, where there is one, of Y and r, and gradients of these."""
+    x, y, weights = given
+    inputs = [t.requires_grad_(True) for t in (x, y, weights.r) if t is not None]
+    out = operation(spec, x, y, weights, batch)
+    first = torch.autograd.grad(out, inputs, proof.direction(out), create_graph=second)
+    if not second:
+        return [out.detach(), *first]
+    along = sum((f * proof.direction(f)).sum() for f in first)
+    return [t.detach() for t in (out, *first, *torch.autograd.grad(along, inputs))]
+
+
 @pytest.mark.parametrize("basis", BASES)
 @pytest.mark.parametrize("second", [False, True])
 def test_weights_from_a_table_are_those_of_its_values(basis, second):
-    """Values, gradients of x, Y and r, and gradients of these."""
     spec, batch = everything(basis, l_max=1), chain()
-    x, y, weights = tabulated(spec, batch, 16)
-    inputs = [x.requires_grad_(True), y.requires_grad_(True), weights.r]
-    results = []
-    for out in (
-        compiled_tabulated_product(spec, x, y, weights, batch),
-        reference_edge_product(spec, x, y, weights.values(), batch),
-    ):
-        g = chooser._direction(out)
-        first = torch.autograd.grad(out, inputs, g, create_graph=second)
-        results.append([out, *first])
-        if second:
-            along = sum((f * chooser._direction(f)).sum() for f in first)
-            results[-1] += torch.autograd.grad(along, inputs)
-    for a, b in zip(*results, strict=True):
-        torch.testing.assert_close(a, b, atol=TOLERANCE * float(b.detach().abs().max()), rtol=0)
+    given = tabulated(spec, batch, 16)
+    operations = (compiled_tabulated_product, chooser._values_first)
+    for a, b in zip(*(of_a_table(f, spec, given, batch, second) for f in operations), strict=True):
+        torch.testing.assert_close(a, b, atol=TOLERANCE * float(b.abs().max()), rtol=0)
 
 
 def test_a_table_is_read_by_the_program_that_runs(monkeypatch):

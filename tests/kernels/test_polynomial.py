@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from equipot.kernels import Polynomial, Slot, Tape, compiles, evaluate
+from equipot.kernels import Polynomial, Slot, Tape, compiles, evaluate, expressions
 from equipot.kernels.cpu import polynomial as cpu
 from equipot.kernels.polynomial import interpret
 from equipot.nn.contraction import SymmetricContraction
@@ -29,8 +29,8 @@ NATURAL = [Irrep.natural(l) for l in range(3)]
 
 
 def everything() -> Polynomial:
-    """Every operation and kind: out_0 = (a_0 b_0 + 2 a_1 w, 1/(1 + a_0²)) by row, out_1 = Σ a_1 b_1 by group,
-    out_2 = Σ a_0² for all, and a component that is zero."""
+    """Every operation and kind: out_0 = (a_0 b_0 + 2 a_1 w, 1/(1 + a_0²), 0, √(1 + a_0²), a_1 σ(a_1)) by row,
+    out_1 = Σ a_1 b_1 by group, out_2 = Σ a_0² for all."""
     tape = Tape()
     a, b, w = ([tape.input(slot, k) for k in range(n)] for slot, n in enumerate((2, 2, 1)))
     square = tape.product(a[0], a[0])
@@ -38,10 +38,12 @@ def everything() -> Polynomial:
         tape.sum([(1.0, tape.product(a[0], b[0])), (2.0, tape.product(a[1], w[0]))]),
         tape.inverse(tape.sum([(1.0, square)], constant=1.0)),
         None,
+        tape.root(tape.sum([(1.0, square)], constant=1.0)),
+        tape.silu(a[1]),
     )
     second, third = (tape.product(a[1], b[1]),), (square,)
     slots = (Slot(2), Slot(2, "group"), Slot(1, "shared"))
-    outputs = (Slot(3), Slot(1, "group"), Slot(1, "shared"))
+    outputs = (Slot(5), Slot(1, "group"), Slot(1, "shared"))
     return Polynomial(tape, slots, outputs, (first, second, third))
 
 
@@ -62,6 +64,8 @@ def test_it_says_what_it_computes():
     torch.testing.assert_close(first[:, 0], a[:, 0] * b[group, 0] + 2 * a[:, 1] * w[:, 0])
     torch.testing.assert_close(first[:, 1], 1 / (1 + a[:, 0] ** 2))
     assert (first[:, 2] == 0).all()
+    torch.testing.assert_close(first[:, 3], torch.sqrt(1 + a[:, 0] ** 2))
+    torch.testing.assert_close(first[:, 4], torch.nn.functional.silu(a[:, 1]))
     torch.testing.assert_close(second[:, 0], torch.zeros(4, 2).index_add(0, group, a[:, 1] * b[group, 1]))
     torch.testing.assert_close(third[0, 0], (a[:, 0] ** 2).sum(0))
 
@@ -86,6 +90,19 @@ def test_programs_equal_the_definition(channels, threads, monkeypatch):
         results.append((*out, *first, *second))
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(("precision", "largest"), [(torch.float32, 1e-6), (torch.float64, 1e-15)])
+def test_logistic_function_has_every_digit(precision, largest):
+    """Relative to itself, down to what the precision holds; nothing overflows, and NaN stays."""
+    tape = Tape()
+    polynomial = Polynomial(tape, (Slot(1),), (Slot(1),), ((tape.logistic(tape.input(0, 0)),),))
+    x = torch.linspace(-86, 86, 4096).to(precision).reshape(-1, 1, 16)
+    (found,), expected = evaluate(polynomial, x), torch.sigmoid(x.double())
+    assert float(((found - expected) / expected).abs().max()) < largest
+    beyond = torch.tensor([-1e4, 1e4, torch.inf, -torch.inf, torch.nan]).to(precision).repeat(16)
+    (found,) = evaluate(polynomial, beyond.reshape(5, 1, 16))
+    torch.testing.assert_close(found.flatten(), torch.sigmoid(beyond), equal_nan=True)
 
 
 def test_derivatives_of_every_order_are_exact():
@@ -146,7 +163,7 @@ def test_only_what_is_wanted_is_computed():
 
 def test_a_wrong_program_is_refused(monkeypatch, caplog):
     polynomial = everything()
-    monkeypatch.setattr(cpu, "_text", lambda what, *a: _wrong(what, *a))
+    monkeypatch.setattr(expressions, "_text", lambda language, what, *a: _wrong(language, what, *a))
     given = inputs(polynomial, 8)
     with caplog.at_level(logging.WARNING):
         found = evaluate(polynomial, *given, row_pointer=ROWS)
@@ -155,11 +172,11 @@ def test_a_wrong_program_is_refused(monkeypatch, caplog):
         torch.testing.assert_close(one, other)
 
 
-right = cpu._text
+right = expressions._text
 
 
-def _wrong(what, *arguments):
-    return right(what, *arguments) + (" * T(1.001)" if what == "product" else "")
+def _wrong(language, what, *arguments):
+    return right(language, what, *arguments) + (" * T(1.001)" if what == "product" else "")
 
 
 def spherical(irreps: Irreps, rows: int) -> list[torch.Tensor]:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from equipot.nn.activation import SiLU
 from equipot.nn.dense import AtomicEmbedding, NormalizedLinear, ShiftedSoftplus, dense, mlp, normalized_mlp
 
 
@@ -27,7 +28,7 @@ def test_layers_start_without_bias_and_with_xavier_weights():
 
 def test_no_activation_after_the_last_layer():
     layers = list(mlp(4, 5, 6, 1))
-    assert [type(layer) for layer in layers] == [nn.Linear, nn.SiLU, nn.Linear, nn.SiLU, nn.Linear]
+    assert [type(layer) for layer in layers] == [nn.Linear, SiLU, nn.Linear, SiLU, nn.Linear]
 
 
 def test_embedding_goes_by_atomic_number():

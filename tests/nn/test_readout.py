@@ -77,3 +77,17 @@ def test_without_features_there_is_no_energy(kind):
     """No bias: an atom whose scalars vanish has exactly its reference energy."""
     zero = Features(Irreps.parse("6x0e"), (torch.zeros(2, 1, 6),))
     assert torch.equal(READOUTS[kind]()(zero), torch.zeros(2))
+
+
+def test_linear_layers_merge_to_one(features):
+    """With the constants inside or outside of the matrices; a second time changes nothing."""
+    for folded in (False, True):
+        readout = LinearReadout(6, 5, 4)
+        expected = readout(features)
+        if folded:
+            for layer in readout.layers:
+                layer.fold()
+        for _ in range(2):
+            readout.merge()
+            torch.testing.assert_close(readout(features), expected)
+            assert [tuple(p.shape) for p in readout.parameters()] == [(6, 1)]

@@ -29,6 +29,7 @@ def doctor(json_: AsJson = False) -> None:
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none that PyTorch sees",
         "C++ compiler": shutil.which("c++") or "none",
         "edge operation": chooser.status(),
+        "edge operation, CUDA": chooser.status_on_cuda(),
         **{f"engine {name}": _engine(name) for name in ENGINES},
     }
     if json_:

@@ -1,8 +1,9 @@
 """What has to be fast: the sum over neighbors of every model, functions of the distance, polynomials of features."""
 
-from equipot.kernels.cpu.polynomial import compiles, evaluate
+from equipot.kernels.cpu.vectors import whole_vectors
 from equipot.kernels.edge import EdgeProduct, Path, edge_product
 from equipot.kernels.edge_sum import edge_sum
+from equipot.kernels.evaluation import compiles, evaluate
 from equipot.kernels.interpolation import Table, TabulatedWeights, interpolate
 from equipot.kernels.polynomial import Kind, Node, Polynomial, Slot, Tape
 
@@ -21,4 +22,5 @@ __all__ = [
     "edge_sum",
     "evaluate",
     "interpolate",
+    "whole_vectors",
 ]

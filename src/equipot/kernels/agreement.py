@@ -15,7 +15,7 @@ TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-4}
 
 def compilable(like: Tensor, channels: int) -> bool:
     """Whether there is a program for such numbers, and the user has not switched programs off."""
-    if like.device.type != "cpu" or channels < MIN_CHANNELS or like.dtype not in SCALARS:
+    if channels < MIN_CHANNELS or like.dtype not in SCALARS:
         return False
     if torch.compiler.is_compiling() or type(like.detach()) is not Tensor:  # traced, or without numbers
         return False

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from equipot.batch import AtomicBatch
 from equipot.kernels.chooser import compiled, compiled_tabulated
-from equipot.kernels.cpu.edge import compiled_edge_product, compiled_tabulated_product
 from equipot.kernels.description import EdgeProduct, Path
 from equipot.kernels.interpolation import TabulatedWeights
 from equipot.kernels.reference import reference_edge_product
@@ -37,10 +36,10 @@ def edge_product(
     if isinstance(weights, TabulatedWeights):
         if weights.table.paths != len(spec.paths):
             raise ValueError(f"weights for {weights.table.paths} paths; expected {len(spec.paths)}")
-        if compiled_tabulated(spec, x, harmonics, weights, batch):
-            return compiled_tabulated_product(spec, x, harmonics, weights, batch)
+        if chosen := compiled_tabulated(spec, x, harmonics, weights, batch):
+            return chosen.tabulated(spec, x, harmonics, weights, batch)
         weights = weights.values()
     spec.check(x, harmonics, weights)
-    if compiled(spec, x, harmonics, weights, batch):
-        return compiled_edge_product(spec, x, harmonics, weights, batch)
+    if chosen := compiled(spec, x, harmonics, weights, batch):
+        return chosen.product(spec, x, harmonics, weights, batch)
     return reference_edge_product(spec, x, harmonics, weights, batch)

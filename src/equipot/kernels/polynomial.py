@@ -2,7 +2,8 @@
 
 A `Polynomial` says how the components of some outputs follow from those of some inputs; a row is an atom or an edge.
 Its derivative is one again, so a single generator serves energies, forces and training on forces. What many-body
-products, matrix products and products of pairs are made of.
+products, matrix products and products of pairs are made of; with inverses, roots and logistic functions, also what
+stands between them: norms, gates, activations.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,10 @@ from torch import Tensor
 from equipot.tensor import tables
 
 Node = int | None  # None: zero, which takes part in nothing
-Kind = Literal["row", "group", "shared"]
+Kind = Literal[
+    "row", "group", "shared", "receiver", "sender", "edge", "direction", "distance", "value", "slope"
+]
+_ONE = ("sum", 1.0, ())
 
 
 class Tape:
@@ -37,13 +41,31 @@ class Tape:
 
     def product(self, a: Node, b: Node) -> Node:
         """Of two, a b."""
-        return None if a is None or b is None else self._number(("product", min(a, b), max(a, b)))
+        if a is None or b is None:
+            return None
+        if _ONE in (self.nodes[a], self.nodes[b]):
+            return b if self.nodes[a] == _ONE else a
+        return self._number(("product", min(a, b), max(a, b)))
 
     def inverse(self, a: Node) -> int:
         """1/a."""
         if a is None:
             raise ZeroDivisionError("the inverse of zero")
         return self._number(("inverse", a))
+
+    def root(self, a: Node) -> int:
+        """√a; its derivative is that at a > 0."""
+        if a is None:
+            raise ZeroDivisionError("the root of zero has no derivative")
+        return self._number(("root", a))
+
+    def logistic(self, a: Node) -> Node:
+        """σ(a) = 1/(1 + e^(−a))."""
+        return self.sum([], constant=0.5) if a is None else self._number(("logistic", a))
+
+    def silu(self, a: Node) -> Node:
+        """The product a σ(a)."""
+        return self.product(a, self.logistic(a))
 
     def sum(self, terms: Sequence[tuple[float, Node]], constant: float = 0.0) -> Node:
         """Of terms, constant + Σ factor · node."""
@@ -69,7 +91,12 @@ class Tape:
 
 @dataclass(frozen=True)
 class Slot:
-    """An input or output: [rows, components, channels], a row per atom or edge, per group of them, or for all."""
+    """An input or output: [rows, components, channels], a row per atom or edge, per group of them, or for all.
+
+    In a graph (`equipot.kernels.edge_polynomial`) there are others: what receivers or senders have; what edges have,
+    for every channel ("edge") or, without an axis of channels, for all ("direction", "distance"); and what is read from
+    a table at the distance ("value", "slope").
+    """
 
     components: int
     kind: Kind = "row"
@@ -84,6 +111,15 @@ class Polynomial:
     outputs: tuple[Slot, ...]
     expressions: tuple[tuple[Node, ...], ...]  # of the components of every output
     _derivatives: dict[tuple, "Polynomial"] = field(default_factory=dict)
+
+    # derived once, so that a call costs no more than its tensors
+    rows: int = field(init=False)  # the first input that has a row for each row
+    grouped: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = [slot.kind for slot in self.inputs]
+        object.__setattr__(self, "rows", kinds.index("row"))  # the way into a frozen dataclass
+        object.__setattr__(self, "grouped", "group" in (*kinds, *(slot.kind for slot in self.outputs)))
 
     def __deepcopy__(self, memo: dict) -> "Polynomial":
         return self  # never changes
@@ -122,6 +158,11 @@ class Polynomial:
             elif what == "inverse":
                 squared = tape.product(tape.product(adjoint, node), node)
                 terms.setdefault(arguments[0], []).append((-1.0, squared))
+            elif what == "root":
+                terms.setdefault(arguments[0], []).append((0.5, tape.product(adjoint, tape.inverse(node))))
+            elif what == "logistic":
+                slope = tape.sum([(1.0, node), (-1.0, tape.product(node, node))])
+                terms.setdefault(arguments[0], []).append((1.0, tape.product(adjoint, slope)))
             else:
                 for factor, a in arguments[1]:
                     terms.setdefault(a, []).append((factor, adjoint))
@@ -141,7 +182,7 @@ def interpret(
 
     `row_pointer`, [groups + 1], says which rows belong to a group, where there are groups.
     """
-    rows = next(t for t, slot in zip(inputs, polynomial.inputs, strict=True) if slot.kind == "row").shape[0]
+    rows = inputs[polynomial.rows].shape[0]
     like = inputs[0].new_zeros(rows, inputs[0].shape[-1])
     group = None
     if row_pointer is not None:
@@ -160,6 +201,8 @@ def interpret(
             values[number] = values[arguments[0]] * values[arguments[1]]
         elif what == "inverse":
             values[number] = 1 / values[arguments[0]]
+        elif what in ("root", "logistic"):
+            values[number] = {"root": torch.sqrt, "logistic": torch.sigmoid}[what](values[arguments[0]])
         else:
             constant, terms = arguments
             value = like + constant

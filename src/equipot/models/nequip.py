@@ -24,6 +24,7 @@ from equipot.models.architecture import SteerableConfig
 from equipot.nn.cutoff import polynomial_cutoff
 from equipot.nn.dense import normalized_mlp
 from equipot.nn.density import DensityProjection
+from equipot.nn.gate import FusedGate
 from equipot.nn.radial import Bessel
 from equipot.nn.radial_network import Distances, RadialNetwork
 from equipot.nn.readout import LinearReadout
@@ -31,7 +32,6 @@ from equipot.nn.species import SpeciesLinear
 from equipot.statistics import Statistics
 from equipot.tensor.basis import get_basis
 from equipot.tensor.features import Features, add
-from equipot.tensor.gate import Gate
 from equipot.tensor.irreps import SCALAR, Irrep, Irreps, products
 from equipot.tensor.linear import IrrepsLinear
 
@@ -76,7 +76,7 @@ class Layer(nn.Module):
         channels = irreps_in[0][0]
         natural = [Irrep.natural(l) for l in range(config.l_max + 1)]
         reached = {c for a in irreps_in.labels for b in natural for c in products(a, b)}
-        self.gate = Gate(Irreps.uniform(config.channels, sorted(reached & set(wanted))))
+        self.gate = FusedGate(Irreps.uniform(config.channels, sorted(reached & set(wanted))))
         self.before = IrrepsLinear(irreps_in, irreps_in)
         self.density = DensityProjection(irreps_in, channels, config.l_max, self.gate.irreps_in.labels, basis)
         sizes = (config.num_radial, *config.radial_hidden, self.density.num_paths * channels)

@@ -13,7 +13,6 @@ Differs from the paper: the norm is √(|V v|² + ε), so that its second deriva
 from math import sqrt
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from pydantic import PositiveInt
 from torch import Tensor, nn
@@ -26,11 +25,11 @@ from equipot.nn.dense import AtomicEmbedding, dense, mlp
 from equipot.nn.radial import RadialName, radial_basis
 from equipot.nn.radial_network import Distances, RadialLinear
 from equipot.nn.readout import DenseReadout
+from equipot.nn.scalars_vectors import Scalars, Vectors, exchanged, invariants, received, sent
 from equipot.statistics import Statistics
 from equipot.tensor.basis import Spherical
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irrep, Irreps
-from equipot.tensor.norm import safe_norm
 
 SCALAR, VECTOR = Irrep(0, 1), Irrep(1, -1)
 # harmonics have norm √(2l+1): the scale of the middle path makes it the unit vector of the paper
@@ -69,17 +68,15 @@ class Message(nn.Module):
 
     def forward(
         self,
-        s: Float[Tensor, "atoms channels"],
-        v: Float[Tensor, "atoms 3 channels"],
+        s: Scalars,
+        v: Vectors,
         distances: Distances,
         harmonics: Float[Tensor, "edges 4"],
         batch: AtomicBatch,
-    ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms 3 channels"]]:
-        """The changes of s and v."""
-        a, b, c = self.phi(s)[:, None].chunk(3, dim=-1)
-        x = torch.cat([a, b, c * v], dim=1)
-        out = edge_product(MESSAGE, x, harmonics, self.filter(distances), batch)
-        return out[:, 0], out[:, 1:]
+    ) -> tuple[Scalars, Vectors]:
+        """The new s and v."""
+        x = sent(self.phi(s.squeeze(1)).unflatten(-1, (3, -1)), v)
+        return received(s, v, edge_product(MESSAGE, x, harmonics, self.filter(distances), batch))
 
 
 class Update(nn.Module):
@@ -90,13 +87,11 @@ class Update(nn.Module):
         self.mix = dense(channels, 2 * channels, bias=False)  # U and V side by side
         self.attend = mlp(2 * channels, channels, 3 * channels)
 
-    def forward(
-        self, s: Float[Tensor, "atoms channels"], v: Float[Tensor, "atoms 3 channels"]
-    ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms 3 channels"]]:
-        """The changes of s and v."""
-        u, w = self.mix(v).chunk(2, dim=-1)
-        a_ss, a_vv, a_sv = self.attend(torch.cat([s, safe_norm(w, dim=1)], dim=-1)).chunk(3, dim=-1)
-        return a_ss + a_sv * (u * w).sum(dim=1), a_vv[:, None] * u
+    def forward(self, s: Scalars, v: Vectors) -> tuple[Scalars, Vectors]:
+        """The new s and v."""
+        uw = self.mix(v).unflatten(-1, (2, -1)).flatten(1, 2)
+        factors = self.attend(invariants(s, uw).flatten(1))
+        return exchanged(s, v, uw, factors.unflatten(-1, (3, -1)))
 
 
 class PaiNN(nn.Module):
@@ -124,14 +119,12 @@ class PaiNN(nn.Module):
 
     def forward(self, batch: AtomicBatch) -> Features:
         """Features 0e and 1o."""
-        s = self.embedding(batch.species)
-        v = s.new_zeros(s.shape[0], 3, s.shape[1])
+        s = self.embedding(batch.species)[:, None]
+        v = s.new_zeros(s.shape[0], 3, s.shape[2])
         vectors = batch.vectors().to(s.dtype)
         distances = self.distances(vectors.norm(dim=-1))
         harmonics = self.basis.packed_harmonics(vectors, (0, 1))
         for message, update in zip(self.messages, self.updates, strict=True):
-            ds, dv = message(s, v, distances, harmonics, batch)
-            s, v = s + ds, v + dv
-            ds, dv = update(s, v)
-            s, v = s + ds, v + dv
-        return Features(irreps=self.irreps, blocks=(s[:, None], v))
+            s, v = message(s, v, distances, harmonics, batch)
+            s, v = update(s, v)
+        return Features(irreps=self.irreps, blocks=(s, v))

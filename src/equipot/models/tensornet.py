@@ -28,6 +28,7 @@ from torch.nn import functional
 from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
 from equipot.models.architecture import SteerableConfig
+from equipot.nn.activation import SiLU
 from equipot.nn.cutoff import EnvelopeName, envelope
 from equipot.nn.dense import AtomicEmbedding
 from equipot.nn.matrices import damped, damped_product, with_square
@@ -67,7 +68,7 @@ def activated(*sizes: int) -> nn.Sequential:
     """Linear layers with SiLU behind each, the last included."""
     layers: list[nn.Module] = []
     for num_in, num_out in pairwise(sizes):
-        layers += [nn.Linear(num_in, num_out), nn.SiLU()]
+        layers += [nn.Linear(num_in, num_out), SiLU()]
     return nn.Sequential(*layers)
 
 

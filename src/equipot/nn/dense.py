@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from equipot.nn.activation import SiLU
 from equipot.tensor.activation import SILU_FACTOR
 from equipot.tensor.linear import Scaled
 
@@ -30,7 +31,7 @@ def dense(num_in: int, num_out: int, *, bias: bool = True) -> nn.Linear:
     return layer
 
 
-def mlp(*sizes: int, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
+def mlp(*sizes: int, activation: type[nn.Module] = SiLU) -> nn.Sequential:
     """Dense layers with an activation between them, none after the last."""
     layers: list[nn.Module] = []
     for num_in, num_out in pairwise(sizes):
@@ -72,7 +73,7 @@ def normalized_mlp(*sizes: int, scale: float = 1.0) -> nn.Sequential:
     layers: list[nn.Module] = []
     for place, (num_in, num_out) in enumerate(pairwise(sizes)):
         before, last = SILU_FACTOR if place else 1.0, place == len(sizes) - 2
-        layers += [NormalizedLinear(num_in, num_out, before * (scale if last else 1.0)), nn.SiLU()]
+        layers += [NormalizedLinear(num_in, num_out, before * (scale if last else 1.0)), SiLU()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -4,6 +4,7 @@ The potential multiplies by its scale and adds reference energies. Every archite
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Protocol
 
 import torch
@@ -35,7 +36,7 @@ class DenseReadout(nn.Module):
 
     def forward(self, features: Features) -> Float[Tensor, " atoms"]:
         """One number per atom."""
-        return self.readout(features.scalars)[:, 0]
+        return self.readout(features.scalars).squeeze(1)
 
     @torch.no_grad()
     def scale_by(self, factor: float) -> None:
@@ -66,7 +67,17 @@ class LinearReadout(nn.Module):
         """The linear part, for atoms or for pairs of them."""
         for layer in self.layers:
             scalars = layer(scalars)
-        return scalars[:, 0]
+        return scalars.squeeze(1)
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """One layer in the place of all, for inference: a product of matrices is a matrix."""
+        layers = [layer for layer in self.layers if isinstance(layer, NormalizedLinear)]
+        matrices = [layer.scaled(weight, c) for layer in layers for weight, c in layer.matrices()]
+        merged = NormalizedLinear(matrices[0].shape[0], 1)
+        merged.weight = nn.Parameter(reduce(torch.matmul, matrices), requires_grad=False)
+        merged.folded = True
+        self.layers = nn.ModuleList([merged])
 
     @torch.no_grad()
     def scale_by(self, factor: float) -> None:
@@ -94,7 +105,7 @@ class LayerwiseReadout(nn.Module):
         out = self.last(final)
         for layer, scalars in zip(self.linear, earlier, strict=True):
             out = out + layer(scalars)
-        return out[:, 0]
+        return out.squeeze(1)
 
     @torch.no_grad()
     def scale_by(self, factor: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from equipot.nn.radial_network import RadialFunction
+from equipot.nn.readout import LinearReadout
 from equipot.potential.potential import Potential
 from equipot.tensor.linear import Scaled
 
@@ -17,15 +18,17 @@ def frozen(potential: Potential, tolerance: float | None = None) -> Potential:
 
     Tables are made where their largest error is within `tolerance`, in float32 by default 1e-6. In float64, which is
     asked for where every digit counts, there are none unless a tolerance is given. Constants of linear layers become a
-    part of their weights.
+    part of their weights, and linear layers behind one another a single one.
     """
     out = copy.deepcopy(potential).requires_grad_(False).eval()
     dtype = next(out.parameters()).dtype
     if tolerance is None:
         tolerance = 0.0 if dtype == torch.float64 else TOLERANCE
-    for module in out.modules():
+    for module in list(out.modules()):
         if isinstance(module, Scaled):
             module.fold()
+        elif isinstance(module, LinearReadout):
+            module.merge()
     distances: Any = getattr(out.model, "distances", None)  # what architectures with such networks have
     if distances is not None and tolerance:
         out.double()

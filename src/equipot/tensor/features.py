@@ -34,7 +34,7 @@ class Features:
     @property
     def scalars(self) -> Tensor:
         """The 0e block without its component axis, [nodes, channels]."""
-        return self[SCALAR][:, 0]
+        return self[SCALAR].squeeze(1)
 
 
 def side_by_side(parts: Sequence[Features]) -> Features:

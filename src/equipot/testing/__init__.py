@@ -15,6 +15,7 @@ from equipot.testing.conservation import (
 )
 from equipot.testing.derivatives import (
     force_loss_gradient,
+    force_loss_gradients,
     forces_by_differences,
     hessian,
     second_derivatives,
@@ -56,6 +57,7 @@ __all__ = [
     "edge_order",
     "far_atoms",
     "force_loss_gradient",
+    "force_loss_gradients",
     "forces_by_differences",
     "fragments_add",
     "handedness",

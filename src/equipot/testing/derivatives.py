@@ -116,15 +116,20 @@ def second_derivatives(potential: Potential, structure: Frame | Atoms, seed: int
     }
 
 
-def force_loss_gradient(potential: Potential, structures: Sequence[Frame | Atoms]) -> float:
-    """Largest |∂(Σ F²)/∂weight|: what training on forces needs to be finite. Infinity if it is not."""
+def force_loss_gradients(potential: Potential, structures: Sequence[Frame | Atoms]) -> list[Tensor]:
+    """∂(Σ F² + Σ E)/∂weight for every weight, zero where it has none: what training on forces needs."""
     systems = batch(potential, [as_frame(s) for s in structures])
     out = potential(systems, forces=True, targets={"energy"}, create_graph=True)
     assert out.forces is not None and out.energy is not None
     loss = out.forces.square().sum() + out.energy.sum()
     weights = [p for p in potential.parameters() if p.requires_grad]
-    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-    largest = max((float(g.abs().max()) for g in gradients if g is not None), key=_order, default=0.0)
+    return list(torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True))
+
+
+def force_loss_gradient(potential: Potential, structures: Sequence[Frame | Atoms]) -> float:
+    """Largest |∂(Σ F² + Σ E)/∂weight|: what training on forces needs to be finite. Infinity if it is not."""
+    gradients = force_loss_gradients(potential, structures)
+    largest = max((float(g.abs().max()) for g in gradients), key=_order, default=0.0)
     return largest if math.isfinite(largest) else math.inf
 
 

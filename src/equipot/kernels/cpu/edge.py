@@ -8,6 +8,7 @@ and each of them is linear in every argument.
 """
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -23,8 +24,7 @@ from equipot.kernels.cpu.generate import source
 from equipot.kernels.cpu.vectors import SERIAL_EDGES, VECTOR_BYTES
 from equipot.kernels.description import EdgeProduct
 from equipot.kernels.interpolation import Table, TabulatedWeights
-from equipot.tensor.irreps import Irrep
-from equipot.tensor.tables import constant
+from equipot.kernels.packing import from_spherical, to_spherical
 
 
 class Program:
@@ -34,6 +34,7 @@ class Program:
         self.dtype = dtype
         self.components = tuple(sum(i.dim for i in slots) for slots in (spec.inputs, spec.edge, spec.outputs))
         self.library = library(source(spec, dtype, tabulated))
+        self.functions: dict[str, Callable[..., None]] = {}
         self.number = ctypes.c_double if dtype == torch.float64 else ctypes.c_float
 
     def call(
@@ -46,15 +47,21 @@ class Program:
         out: tuple[Tensor, ...] = (),
     ) -> None:
         """Run a function on contiguous tensors; None is a null pointer; `table`: knots, and knots per Å."""
-        sizes = (
-            ctypes.c_int64(graph[0].shape[0] - 1),
-            ctypes.c_int64(channels),
-            ctypes.c_int(_threads(graph)),
-        )
-        pointers = [ctypes.c_void_p(t.data_ptr() if t is not None else None) for t in (*graph, *tensors)]
-        spaced = (ctypes.c_int64(table[0]), self.number(table[1])) if table is not None else ()
-        results = [ctypes.c_void_p(t.data_ptr()) for t in out]
-        getattr(self.library, name)(*sizes, *pointers, *spaced, *results)
+        pointers = [t.data_ptr() if t is not None else None for t in (*graph, *tensors)]
+        results = [t.data_ptr() for t in out]
+        if name not in self.functions:
+            self.functions[name] = self._function(name, len(pointers), len(results), table is not None)
+        sizes = graph[0].shape[0] - 1, channels, _threads(graph)
+        self.functions[name](*sizes, *pointers, *(table or ()), *results)
+
+    def _function(self, name: str, pointers: int, results: int, tabulated: bool) -> Callable[..., None]:
+        """Of sizes, threads, addresses, what belongs to a table, and addresses."""
+        found = getattr(self.library, name)
+        address, spaced = ctypes.c_void_p, (ctypes.c_int64, self.number) if tabulated else ()
+        sizes = (ctypes.c_int64, ctypes.c_int64, ctypes.c_int)
+        found.argtypes = [*sizes, *(address,) * pointers, *spaced, *(address,) * results]
+        found.restype = None
+        return found
 
     def backward(
         self,
@@ -274,15 +281,15 @@ def compiled_edge_product(
 ) -> Float[Tensor, "atoms outputs channels"]:
     """As `reference_edge_product`."""
     graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
-    x = _to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
-    y = _to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
+    x = to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
+    y = _harmonics(spec, harmonics)
     channels = weights.shape[-1]
     missing = -channels % (VECTOR_BYTES // weights.element_size())
     if missing:  # whole vectors only
         x = pad(x, (0, missing)) if x is not None else None
         weights = pad(weights, (0, missing))
     out = Forward.apply(spec, graph, x, y, weights.contiguous())
-    return _from_spherical(spec, spec.outputs, out[..., :channels] if missing else out)
+    return from_spherical(spec, spec.outputs, out[..., :channels] if missing else out)
 
 
 def compiled_tabulated_product(
@@ -294,28 +301,14 @@ def compiled_tabulated_product(
 ) -> Float[Tensor, "atoms outputs channels"]:
     """As `compiled_edge_product` with the values of the weights; their channels are whole vectors."""
     graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
-    x = _to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
-    y = _to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()
+    x = to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
+    y = _harmonics(spec, harmonics)
     out = Tabulated.apply(spec, graph, x, y, weights.table, weights.r.contiguous())
-    return _from_spherical(spec, spec.outputs, out)
+    return from_spherical(spec, spec.outputs, out)
 
 
-def whole_vectors(channels: int, dtype: torch.dtype) -> bool:
-    """Whether channels fill vectors without rest."""
-    return channels % (VECTOR_BYTES // dtype.itemsize) == 0
-
-
-def _to_spherical(spec: EdgeProduct, slots: tuple[Irrep, ...], packed: Tensor) -> Tensor:
-    """Packed slots with 2l+1 components each."""
-    dims = [spec.tensor_basis.dim(irrep.l) for irrep in slots]
-    if dims == [irrep.dim for irrep in slots]:
-        return packed
-    parts = zip(packed.split(dims, dim=1), slots, strict=True)
-    return torch.cat([constant("isometry", i.l, like=t).T @ t if i.l > 1 else t for t, i in parts], dim=1)
-
-
-def _from_spherical(spec: EdgeProduct, slots: tuple[Irrep, ...], packed: Tensor) -> Tensor:
-    if all(spec.tensor_basis.dim(irrep.l) == irrep.dim for irrep in slots):
-        return packed
-    parts = zip(packed.split([irrep.dim for irrep in slots], dim=1), slots, strict=True)
-    return torch.cat([constant("isometry", i.l, like=t) @ t if i.l > 1 else t for t, i in parts], dim=1)
+def _harmonics(spec: EdgeProduct, harmonics: Float[Tensor, "edges harmonics"]) -> Tensor:
+    """Packed slots of the edge with 2l+1 components each."""
+    if all(spec.tensor_basis.dim(irrep.l) == irrep.dim for irrep in spec.edge):
+        return harmonics.contiguous()
+    return to_spherical(spec, spec.edge, harmonics.unsqueeze(-1)).squeeze(-1).contiguous()

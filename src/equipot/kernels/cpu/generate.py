@@ -20,10 +20,11 @@ used, and `edges` gives ∂S/∂r in the place of ∂S/∂W. It has no tangents,
 
 import torch
 
-from equipot.kernels.cpu.routines import EDGES, Coupling, routines
+from equipot.kernels.coupling import Coupling
+from equipot.kernels.cpu.routines import EDGES, routines
 from equipot.kernels.cpu.vectors import prelude
 from equipot.kernels.description import EdgeProduct
-from equipot.tensor.irreps import Irrep
+from equipot.kernels.packing import offsets
 
 
 def source(spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> str:
@@ -36,20 +37,20 @@ def source(spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> st
         if key not in matrices:
             matrices[key] = size
             size += couplings[key[0]].size
-    offsets = [_offsets(slots) for slots in (spec.inputs, spec.edge, spec.outputs)]
+    places = [offsets(slots) for slots in (spec.inputs, spec.edge, spec.outputs)]
     calls = []
     for number, path in enumerate(spec.paths):
         degrees = spec.degrees(path)
         scale = path.scale * spec.tensor_basis.coupling_gain(*degrees)
-        a0, b0, k0 = offsets[0][path.input], offsets[1][path.edge], offsets[2][path.output]
+        a0, b0, k0 = places[0][path.input], places[1][path.edge], places[2][path.output]
         arguments = f"({{}}, {number}, {a0}, {b0}, {k0}, {matrices[degrees, path.edge]}, T({scale!r}));"
         calls.append(f"{couplings[degrees].name}_{{}}" + arguments)
     fills = [
-        f"  {couplings[degrees].name}_matrix(y + {offsets[1][slot]}, m + {place});"
+        f"  {couplings[degrees].name}_matrix(y + {places[1][slot]}, m + {place});"
         for (degrees, slot), place in matrices.items()
         if couplings[degrees].size
     ]
-    widths = ", ".join(f"{n} = {o[-1]}" for n, o in zip("ABK", offsets, strict=True))
+    widths = ", ".join(f"{n} = {o[-1]}" for n, o in zip("ABK", places, strict=True))
     return "\n".join(
         [
             prelude(dtype),
@@ -160,10 +161,3 @@ for (int n = 0; n < count * B; n++) gy[e0 * B + n] = total(h[n]);
 }}
 }}
 }}"""
-
-
-def _offsets(irreps: tuple[Irrep, ...]) -> list[int]:
-    out = [0]
-    for irrep in irreps:
-        out.append(out[-1] + irrep.dim)
-    return out

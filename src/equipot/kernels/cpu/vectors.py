@@ -1,4 +1,4 @@
-"""C++ that all programs begin with: numbers, vectors of them, and the rows of a table around a distance."""
+"""C++ that all programs begin with: numbers, vectors of them and their functions, the rows of a table."""
 
 import torch
 
@@ -7,16 +7,33 @@ VECTOR_BYTES = 64
 SERIAL_EDGES = 500  # below so many one thread is faster than waking others
 
 _TEXT = """\
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <omp.h>
 typedef {scalar} T;
 typedef T vec __attribute__((vector_size(64)));
+typedef {integer} integers __attribute__((vector_size(64)));
 constexpr int V = 64 / sizeof(T);
 static inline vec load(const T* p) {{ vec v; memcpy(&v, p, 64); return v; }}
 static inline void store(T* p, vec v) {{ memcpy(p, &v, 64); }}
 static inline void add(T* p, vec v) {{ store(p, load(p) + v); }}
 static inline T total(vec v) {{ T s = 0; for (int i = 0; i < V; i++) s += v[i]; return s; }}
+static inline vec root(vec v) {{ for (int i = 0; i < V; i++) v[i] = std::sqrt(v[i]); return v; }}
+// e^x = 2^k e^r with |r| <= ln 2/2, by as many terms as the precision has; adding `shift` rounds to an integer
+static inline vec exponential(vec x) {{
+  x = x < T({lowest}) ? vec{{}} + T({lowest}) : x;
+  x = x > T({highest}) ? vec{{}} + T({highest}) : x;
+  const vec k = (x * T(1.4426950408889634) + T({shift})) - T({shift});
+  const vec r = (x - k * T({high})) - k * T({low});
+  vec sum = vec{{}} + T(1);
+#pragma GCC unroll 16
+  for (int n = {terms}; n > 0; n--) sum = sum * r * (T(1) / T(n)) + T(1);
+  const integers power = (__builtin_convertvector(k, integers) + {bias}) << {mantissa};
+  vec scale; memcpy(&scale, &power, 64);
+  return sum * scale;
+}}
+static inline vec logistic(vec x) {{ return T(1) / (exponential(-x) + T(1)); }}
 // value, slope, next value, next slope of n functions lie behind one another; f: their factors at a distance
 static inline const T* place(T r, T per, int64_t K, int64_t n, const T* rows, T& t) {{
   const T x = r * per;
@@ -41,7 +58,19 @@ static inline vec mixed(const T* f, const T* p, int64_t n) {{
 }}
 """
 
+# what the exponential function needs of a precision; ln 2 = high + low, where k · high is exact
+_FLOAT = {"integer": "int32_t", "bias": 127, "mantissa": 23, "shift": 12582912.0, "terms": 7}
+_FLOAT |= {"lowest": -87.0, "highest": 88.0, "high": 0.693359375, "low": -2.12194440e-4}
+_DOUBLE = {"integer": "int64_t", "bias": 1023, "mantissa": 52, "shift": 6755399441055744.0, "terms": 13}
+_DOUBLE |= {"lowest": -708.0, "highest": 709.0, "high": 0.693145751953125, "low": 1.42860682030941723212e-6}
+_NUMBERS = {torch.float32: _FLOAT, torch.float64: _DOUBLE}
+
+
+def whole_vectors(channels: int, dtype: torch.dtype) -> bool:
+    """Whether channels fill vectors without rest."""
+    return channels % (VECTOR_BYTES // dtype.itemsize) == 0
+
 
 def prelude(dtype: torch.dtype) -> str:
     """Of a program in this precision."""
-    return _TEXT.format(scalar=SCALARS[dtype])
+    return _TEXT.format(scalar=SCALARS[dtype], **_NUMBERS[dtype])
