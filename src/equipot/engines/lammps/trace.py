@@ -5,7 +5,7 @@ from ase import Atoms
 
 from equipot.engines.lammps.interface import refuse_indivisible
 from equipot.engines.lammps.ranks import Ranks
-from equipot.engines.lammps.simulation import Simulation
+from equipot.engines.lammps.simulation import Refused, Simulation
 from equipot.engines.settings import Dynamics
 from equipot.engines.trace import Trace
 from equipot.potential import Potential
@@ -21,6 +21,8 @@ def trace(potential: Potential, atoms: Atoms, dt: float, steps: int, ranks: int 
         for _ in range(steps):
             runner.advance(1)
             states.append(runner.state())
+    except Refused as refused:
+        raise ValueError(f"LAMMPS: {refused.message}") from None
     finally:
         runner.close()
     return Trace(
