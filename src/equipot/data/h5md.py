@@ -22,7 +22,7 @@ from equipot import units
 VELOCITY = units.acceleration**0.5
 _UNITS = {
     "position": "Angstrom", "velocity": "Angstrom fs-1", "mass": "u", "time": "fs", "box": "Angstrom", "energy": "eV",
-    "dipole": "e Angstrom", "polarizability": "Angstrom+3",
+    "dipole": "e Angstrom", "polarizability": "Angstrom+3", "quantum_kinetic_energy": "eV",
 }  # fmt: skip
 _OWN = ("numbers", "positions", "momenta", "masses")  # arrays of ASE that have a place of their own
 

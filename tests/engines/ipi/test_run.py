@@ -140,6 +140,7 @@ def test_what_cannot_be_run_is_refused(tmp_path):
         run(tmp_path / "c", engine="ase")
     with pytest.raises(ValueError, match="needs the matrices of its thermostat"):
         run(tmp_path / "d", method="piglet")
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_bead_that_feels_too_strong_a_force_stops_the_run(tmp_path):

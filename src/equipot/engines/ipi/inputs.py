@@ -59,7 +59,7 @@ def simulation(
 ) -> str:
     """The whole input: a phase, where it starts, what computes it, and what is written."""
     kT = settings.temperature * units.kB / units.hartree
-    thermostat = _thermostat(phase, settings)
+    element = thermostat(phase, settings)
     return _INPUT.format(
         verbosity="quiet" if output == SILENT else "medium",
         output=output,
@@ -70,14 +70,14 @@ def simulation(
         initial=initial.replace("\n", "\n      "),
         energy=kT,
         temperature=settings.temperature,
-        mode="nvt" if thermostat else "nve",
+        mode="nvt" if element else "nve",
         dt=settings.dt / units.atomic_time,
         femtoseconds=settings.dt,
-        thermostat=thermostat,
+        thermostat=element,
     )
 
 
-def _thermostat(phase: Phase, settings: Dynamics) -> str:
+def thermostat(phase: Phase, settings: Dynamics) -> str:
     """Element of the thermostat; empty for constant energy."""
     if phase.method == "piglet":
         return gle_thermostat(settings.gle, settings.beads)

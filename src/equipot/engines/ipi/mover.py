@@ -34,6 +34,8 @@ class RingMover:
                 "equilibration = 0: all beads of a ring polymer begin in one place and must spread first. Allow for 0.2"
                 " ps or more."
             )
+        for phase in settings.phases():
+            inputs.thermostat(phase, settings)  # refuse before anything is written
         self.settings, self.guard = settings, guard
         size = len(atoms) // settings.replicas
         self.replicas = [atoms[k * size : (k + 1) * size] for k in range(settings.replicas)]
