@@ -3,7 +3,7 @@
     python benchmarks/engines/torchsim.py
 
 Needs torch-sim-atomistic, Python 3.12 or newer. A PaiNN with random weights, 32 channels, 3 layers; forces are scaled
-down so that it may be run at 300 K. Milliseconds are CPU time of one thread. About two minutes.
+down. Milliseconds are CPU time of one thread. About two minutes.
 """
 
 import sys
@@ -27,7 +27,6 @@ from machine import stamp
 from null import fastest, prepared
 
 from equipot.engines.agreement import agreement
-from equipot.engines.momenta import kinetic_energies
 from equipot.engines.torchsim.model import TorchSimModel
 from equipot.models import PaiNNConfig
 from equipot.potential import Potential, PotentialConfig, TargetsConfig
@@ -52,7 +51,6 @@ def main() -> None:
         ],
         "replicas": replicas(model),
         "relaxation": relaxation(potential(torch.float64)),
-        "drift": drift(potential(torch.float64)),
     }
     made = stamp()
     made["versions"] |= found.pop("versions")
@@ -108,20 +106,6 @@ def relaxation(model: Potential) -> dict[str, Any]:
         "largest_energy_difference_eV": float(np.abs(together - energies).max()),
         "cpu_seconds": {"all at once": seconds, "one by one": sum(s for _, s in alone)},
     }
-
-
-def drift(model: Potential) -> dict[str, float]:
-    """Swing of the total energy of 4 molecules over 100 fs of velocity Verlet, eV/atom, at two time steps."""
-    out = {}
-    for dt in (0.5, 0.25):
-        mover = prepared(model, "torchsim", molecule("CH3CH2OH"), 4, ensemble="nve", dt=dt)
-        totals = []
-        for _ in range(round(100 / dt / 2)):
-            mover.advance(2, record=True)
-            sample = mover.sample()
-            totals.append(sample.energy + kinetic_energies(sample.place.momenta, mover.guard.masses))
-        out[f"swing at {dt} fs"] = float(np.ptp(np.array(totals), axis=0).max() / 9)
-    return out
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,7 +121,7 @@ def _common(values: Sequence[float | None]) -> Tensor | None:
     return torch.tensor(known, dtype=torch.float64) if len(known) == len(values) else None
 
 
-def _vectors(graphs: Sequence[Graph]) -> dict[str, Tensor]:
+def _vectors(graphs: Sequence[Graph]) -> dict[str, Any]:
     common = [name for name in ATOMIC_VECTORS if all(name in g.vectors for g in graphs)]
     return {name: torch.cat([g.vectors[name] for g in graphs]) for name in common}
 

@@ -95,8 +95,10 @@ def tracer(name: EngineName) -> Tracer:
             from equipot.engines.openmm.trace import trace
         case "torchsim":
             from equipot.engines.torchsim.trace import trace
-        case _:
-            raise ValueError(f"engine {name} is not a part of this version of equipot.")
+        case "lammps":
+            from equipot.engines.lammps.trace import trace
+        case "ipi":
+            from equipot.engines.ipi.trace import trace
     return trace
 
 

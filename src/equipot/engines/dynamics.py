@@ -112,7 +112,6 @@ def mover(potential: Potential, atoms: Atoms, settings: Dynamics, guard: Guard) 
             from equipot.engines.ipi.mover import RingMover
 
             return RingMover(potential, atoms, settings, guard)
-    raise ValueError(f"engine {settings.engine} is not a part of this version of equipot.")
 
 
 class _Run:

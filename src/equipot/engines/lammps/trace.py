@@ -1,26 +1,14 @@
 """A few steps in LAMMPS, for the proof that it computes what the reference does."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from ase import Atoms
-from jaxtyping import Float
 
 from equipot.engines.lammps.interface import refuse_indivisible
 from equipot.engines.lammps.ranks import Ranks
-from equipot.engines.lammps.simulation import Simulation
+from equipot.engines.lammps.simulation import Refused, Simulation
 from equipot.engines.settings import Dynamics
+from equipot.engines.trace import Trace
 from equipot.potential import Potential
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """Every step of a short trajectory at constant energy, the start included, and the stress of the start."""
-
-    energies: Float[np.ndarray, " frames"]  # potential, eV
-    forces: Float[np.ndarray, "frames atoms 3"]  # eV/Å
-    positions: Float[np.ndarray, "frames atoms 3"]  # Å
-    stress: Float[np.ndarray, "3 3"] | None  # eV/Å³; None without a cell periodic in three directions
 
 
 def trace(potential: Potential, atoms: Atoms, dt: float, steps: int, ranks: int = 1) -> Trace:
@@ -33,6 +21,8 @@ def trace(potential: Potential, atoms: Atoms, dt: float, steps: int, ranks: int 
         for _ in range(steps):
             runner.advance(1)
             states.append(runner.state())
+    except Refused as refused:
+        raise ValueError(f"LAMMPS: {refused.message}") from None
     finally:
         runner.close()
     return Trace(
