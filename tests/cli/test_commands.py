@@ -139,7 +139,7 @@ def test_verify_holds_the_engines_against_the_reference(equipot, tiny, tmp_path)
 def test_an_engine_that_is_not_there_is_not_passed(equipot, tiny, monkeypatch):
     absent = replace(ENGINES["openmm"], package="not-installed-anywhere")
     monkeypatch.setitem(ENGINES, "openmm", absent)
-    monkeypatch.setattr(api, "chosen", lambda names: ("ase",))
+    monkeypatch.setattr(api.model, "chosen", lambda names: ("ase",))
     said = equipot(f"verify {tiny.model} --quick --no-store --json --engine all")
     assert said.code == 0
     assert all("openmm" not in proof["name"] for proof in json.loads(said.out))
@@ -149,7 +149,7 @@ def test_an_engine_that_is_not_there_is_not_passed(equipot, tiny, monkeypatch):
 
 def test_a_failed_proof_ends_with_3(equipot, tiny, monkeypatch):
     failed = (Proof(name="parity", value=1.0, limit=1e-10, passed=False),)
-    monkeypatch.setattr(api, "verify", lambda *_, **__: failed)
+    monkeypatch.setattr(api.model, "verify", lambda *_, **__: failed)
     said = equipot(f"verify {tiny.model} --no-store")
     assert said.code == 3
     assert "FAILED" in said.out

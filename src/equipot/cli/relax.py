@@ -40,7 +40,7 @@ def relax(
     chosen = {n: v for n, v in options.items() if v != defaults[n].default}
     say(f"Python: {call('equipot.relax', model, start, **chosen)}.atoms", quiet=quiet or json_)
     loaded = api.load(model)
-    starts = api.structures(loaded, start)
+    starts = loaded.structures(start)
     starts = starts if every else starts[-1:]
     done: list[Relaxation] = []
     for k, atoms in enumerate(starts):
