@@ -118,7 +118,8 @@ class Polynomial:
 
     def __post_init__(self) -> None:
         kinds = [slot.kind for slot in self.inputs]
-        object.__setattr__(self, "rows", kinds.index("row"))  # the way into a frozen dataclass
+        rows = kinds.index("row") if "row" in kinds else 0  # those of an edge operation have edges instead
+        object.__setattr__(self, "rows", rows)  # the way into a frozen dataclass
         object.__setattr__(self, "grouped", "group" in (*kinds, *(slot.kind for slot in self.outputs)))
 
     def __deepcopy__(self, memo: dict) -> "Polynomial":
