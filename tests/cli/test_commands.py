@@ -175,8 +175,9 @@ def test_a_run_in_hdf5_gives_a_spectrum(equipot, tiny):
     options = "--time 0.2 --equilibrate 0 --temperature 50 --out h5 trajectory=hdf5"
     assert equipot(f"md {tiny.model} {tiny.start} {LIMITS} {options}").code == 0
     assert "101 frames" in equipot("info h5").out
-    said = equipot(f"spectrum h5 --power --model {tiny.model} --out spectra")
+    said = equipot("spectrum h5 --power --out spectra")
     assert said.code == 0, said.err
+    assert str(api.first_structure("h5").symbols) == "OH2"
 
 
 def test_spectrum_beside_a_measured_one_with_heavy_hydrogen(equipot, tiny, tmp_path):

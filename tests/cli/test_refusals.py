@@ -62,7 +62,7 @@ def refused(said, *words: str) -> str:
         ("train {data} data.valid=nothing.xyz", ("nothing.xyz: no such file",)),
         ("md {model} nothing.xyz", ("nothing.xyz: no such file",)),
         ("md {model} {start} frction=0.1", ("unknown key 'frction'", "Did you mean 'friction'?")),
-        ("md {model} {start} --ensemble npt", ("ensemble = 'npt'", "'bussi'")),
+        ("md {model} {start} --ensemble npt", ("engine ase has no ensemble npt", "bussi", "openmm")),
         ("md {model} {start} --dt 5", ("too long for hydrogen", "force_long_step")),
         ("md {model} {start} --time 9 --out {dynamics}", ("holds another run", "time = 0.3 there, 9.0 now")),
         ("spectrum {dynamics} --resolution 1", ("resolution 1 cm⁻¹", "Run at least", "or ask for")),

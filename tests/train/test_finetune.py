@@ -167,7 +167,9 @@ def test_a_new_head_starts_fresh_on_the_weights_that_are_there(world, tmp_path):
     said: list[str] = []
     start = {"model": str(world.schnet.model), "references": "keep", "freeze": ["model", "heads.energy"]}
     targets = {"dipole": {}, "total_charge": "frame"}
-    with pytest.raises(ValueError, match="no total charge, which the targets charges and dipole need"):
+    with pytest.raises(
+        ValueError, match="no total charge, which the targets charges, dipole and born_charges need"
+    ):
         tuned(world, tmp_path / "run", start=start, targets=targets)
     targets = {"dipole": {"form": "atomic"}}
     train = SHORT | {"learning_rate": 5e-3}

@@ -36,7 +36,7 @@ def relax(
     What does not converge is written to NAME-unfinished.extxyz, and the exit code is 2.
     """
     options: dict[str, Any] = {"fmax": fmax, "steps": steps, "cell": cell, "optimizer": optimizer}
-    defaults = signature(api.relax).parameters
+    defaults = signature(api.Model.relax).parameters
     chosen = {n: v for n, v in options.items() if v != defaults[n].default}
     say(f"Python: {call('equipot.relax', model, start, **chosen)}.atoms", quiet=quiet or json_)
     loaded = api.load(model)
