@@ -113,3 +113,8 @@ def test_a_trace_starts_where_the_atoms_are():
     np.testing.assert_array_equal(found.positions[0], atoms.positions)
     np.testing.assert_allclose(found.stress, found.stress.T, atol=1e-15)
     assert np.abs(found.positions[3] - found.positions[0]).max() > 1e-4
+
+
+def test_nothing_to_compare_is_no_agreement():
+    with pytest.raises(ValueError, match="compared on structures, and none is given"):
+        agreement(potential(), [], ["ase"])

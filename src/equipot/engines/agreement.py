@@ -68,6 +68,10 @@ def agreement(
         raise ValueError(
             f"engines move atoms by an energy; this model predicts {', '.join(potential.targets)}."
         )
+    if not structures:
+        raise ValueError(
+            "engines are compared on structures, and none is given: atoms alone do not count as one."
+        )
     precise = copy.deepcopy(potential).double().eval()
     spread = structures[:: max(1, -(-len(structures) // MOST))]
     starts = [moving(s, seed) for seed, s in enumerate(spread)]

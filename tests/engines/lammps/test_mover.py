@@ -1,5 +1,6 @@
 import json
 
+import ase
 import ase.io
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from equipot.engines.agreement import agreement
 from equipot.engines.dynamics import Dynamics, DynamicsStopped, run_dynamics
 from equipot.engines.lammps import couplings
 from equipot.engines.lammps.trace import trace
+from equipot.engines.trace import trace as reference_trace
 from equipot.kernels.cpu import build
 
 WIDE = {"max_force": 1e3, "max_temperature": 1e6, "temperature": 100.0}
@@ -186,3 +188,12 @@ def test_what_lammps_refuses_is_not_proved():
         next(model.parameters()).fill_(torch.nan)
     with pytest.raises(ValueError, match="not a number"):
         trace(model, STRUCTURES["triclinic"](), 0.25, 1)
+
+
+def test_a_system_without_extent():
+    """A diatomic along an axis: its shrink-wrapped box has no width for bins."""
+    atoms = ase.Atoms("HO", [[0, 0, 0], [0.97, 0, 0]])
+    atoms.set_momenta([[0.1, 0, 0], [-0.1, 0, 0]])
+    model = potential("painn")
+    found, expected = trace(model, atoms, 0.25, 2), reference_trace(model, atoms, 0.25, 2)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-9)

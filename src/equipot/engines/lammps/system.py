@@ -91,6 +91,9 @@ def fill(lammps: Any, atoms: Atoms, orientation: Orientation, types: Types) -> N
         )
 
 
+FEW = 100  # atoms: without a cell they may fill a box too flat for bins, and all pairs are few
+
+
 def box_commands(atoms: Atoms, orientation: Orientation, types: int) -> list[str]:
     """What makes an empty box."""
     (lx, _, _), (xy, ly, _), (xz, yz, lz) = orientation.cell.tolist()
@@ -104,7 +107,7 @@ def box_commands(atoms: Atoms, orientation: Orientation, types: int) -> list[str
         "box tilt large",
         f"region box prism 0 {lx!r} 0 {ly!r} 0 {lz!r} {xy!r} {xz!r} {yz!r} units box",
         f"create_box {types} box",
-        f"neighbor {SKIN} bin",
+        f"neighbor {SKIN} {'bin' if atoms.pbc.all() or len(atoms) > FEW else 'nsq'}",
         "neigh_modify every 1 delay 0 check yes",
     ]
 
