@@ -146,10 +146,49 @@ def _ratio(entry: dict[str, Any] | None) -> str:
     return f"**{entry['ratio']:.1f}** ({entry['equipot']['milliseconds']:.3g} ms)"
 
 
+def quartz(result: dict[str, Any]) -> list[str]:
+    found, frames = result["phonons"], result["frames"]
+    return [
+        f"**α-quartz**, {frames['train']} training frames with Born charges and polarizabilities "
+        f"(`python benchmarks/spectra/quartz.py DATA`; {where(result)}): phonons at Γ within "
+        f"{found['mean_absolute_difference_cm-1']:.1f} 1/cm of DFPT on the mean, "
+        f"{found['largest_difference_cm-1']:.1f} at most; infrared intensities "
+        f"{found['infrared_sum_km_mol']:.0f} km/mol in all, DFPT {found['infrared_sum_dfpt_km_mol']:.0f}. "
+        "[Figure](docs/figures/quartz_spectra.png).",
+    ]
+
+
+def quantum_nuclei(result: dict[str, Any]) -> list[str]:
+    bands = [f"{name} {_pair(band['ir']['shift_cm-1'])} 1/cm" for name, band in result["bands"].items()]
+    run = result["runs"]["trpmd"]
+    return [
+        "**Ethanol with quantum nuclei** (`python benchmarks/spectra/quantum_ethanol.py --quick`; "
+        f"{where(result)}): infrared bands from classical to T-RPMD dynamics of {run['picoseconds']:g} ps: {', '.join(bands)}. A short run: "
+        "[quantum nuclei](docs/how-to/quantum-nuclei.md).",
+    ]
+
+
+def _pair(pair: list[float]) -> str:
+    return f"{pair[0]:.0f} ± {pair[1]:.0f}"
+
+
+def engines(result: dict[str, Any]) -> list[str]:
+    worst: dict[str, float] = {}
+    for proof in (p for proofs in result["models"].values() for p in proofs):
+        name = proof["name"].split()[0]
+        worst[name] = max(worst.get(name, 0.0), proof["value"])
+    found = ", ".join(f"{name} {result['engines'][name]}: {value:.0e}" for name, value in worst.items())
+    return [
+        f"**Engines against the reference**, {len(result['models'])} architectures, largest relative difference of "
+        f"energies, forces, stresses and three steps (`python benchmarks/engines/verify.py`; {where(result)}): {found}.",
+    ]
+
+
 def tables() -> str:
     parts = []
     results = {
         **{"demo": demo, "rmd17_aspirin_painn": aspirin, "three_bpa": three_bpa},
+        **{"quartz": quartz, "quantum_ethanol_quick": quantum_nuclei, "engines_verify": engines},
         "speed_peers": speed,
     }
     for name, make in results.items():

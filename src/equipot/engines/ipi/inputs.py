@@ -8,6 +8,7 @@ RPMD     no thermostat (Craig, Manolopoulos, J. Chem. Phys. 121, 3368 (2004))
 PIGLET   colored noise, from matrices of the user
 """
 
+import ase.units
 import numpy as np
 from ase import Atoms
 
@@ -15,6 +16,9 @@ from equipot import units
 from equipot.engines.ipi.gle import thermostat as gle_thermostat
 from equipot.engines.settings import Dynamics, Phase
 
+_TIME = (
+    units.bohr * (units.electron_mass / units.hartree) ** 0.5
+)  # of i-PI in that of ASE: all engines make one step
 _FREE = 1e100  # fs; the damping time of a centroid that no thermostat touches
 _BOX = 200.0  # Å; i-PI wants a cell, which a molecule does not feel
 
@@ -71,7 +75,7 @@ def simulation(
         energy=kT,
         temperature=settings.temperature,
         mode="nvt" if element else "nve",
-        dt=settings.dt / units.atomic_time,
+        dt=settings.dt * ase.units.fs / _TIME,
         femtoseconds=settings.dt,
         thermostat=element,
     )
