@@ -163,7 +163,8 @@ def quantum_nuclei(result: dict[str, Any]) -> list[str]:
     run = result["runs"]["trpmd"]
     return [
         "**Ethanol with quantum nuclei** (`python benchmarks/spectra/quantum_ethanol.py --quick`; "
-        f"{where(result)}): infrared bands from classical to T-RPMD dynamics of {run['picoseconds']:g} ps: {', '.join(bands)}. A short run: "
+        f"{where(result)}): infrared bands from classical to T-RPMD dynamics of {run['picoseconds']:g} ps: "
+        f"{', '.join(bands)}. A short run: "
         "[quantum nuclei](docs/how-to/quantum-nuclei.md).",
     ]
 
@@ -180,7 +181,8 @@ def engines(result: dict[str, Any]) -> list[str]:
     found = ", ".join(f"{name} {result['engines'][name]}: {value:.0e}" for name, value in worst.items())
     return [
         f"**Engines against the reference**, {len(result['models'])} architectures, largest relative difference of "
-        f"energies, forces, stresses and three steps (`python benchmarks/engines/verify.py`; {where(result)}): {found}.",
+        "energies, forces, stresses and three steps (`python benchmarks/engines/verify.py`; "
+        f"{where(result)}): {found}.",
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import ase.units
 import numpy as np
 import pytest
 from ase import Atoms
@@ -121,7 +122,7 @@ def test_a_classical_path_is_that_of_velocity_verlet(start):
     atoms.set_momenta(np.random.default_rng(1).normal(size=(len(atoms), 3)))
     found = trace(model, atoms, dt=0.5, steps=10)
     atoms.calc = Calculator(model)
-    verlet = VelocityVerlet(atoms, 0.5 * units.acceleration**0.5)  # 0.5 fs
+    verlet = VelocityVerlet(atoms, 0.5 * ase.units.fs)
     for k in range(11):
         assert_allclose(found.positions[k], atoms.positions, rtol=0, atol=1e-11)
         assert_allclose(found.forces[k], atoms.get_forces(), rtol=0, atol=1e-10)

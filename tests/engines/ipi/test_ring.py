@@ -1,5 +1,6 @@
 """Harmonic wells, where every number of a ring polymer is known."""
 
+import ase.units
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -69,7 +70,7 @@ def test_the_centroid_in_a_harmonic_well_is_a_classical_oscillator(method):
     polymer.positions = polymer.positions + 0.1
     polymer.compute()
     x, p = polymer.positions.mean(0), polymer.momenta.mean(0)
-    mass, dt = hydrogens(1).get_masses()[0], 0.5 * units.acceleration**0.5  # fs in the unit of time of ASE
+    mass, dt = hydrogens(1).get_masses()[0], 0.5 * ase.units.fs
     for _ in range(40):
         p = p - 0.5 * dt * polymer.beads.stiffness * x
         x = x + dt * p / mass
