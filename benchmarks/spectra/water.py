@@ -120,7 +120,7 @@ def diffusion(parts: list[Segment], atoms: Atoms, stride: float) -> tuple[float,
     oxygen, found = atoms.numbers == 8, []
     for part in parts:
         path = part.positions[:, oxygen]
-        lags = np.arange(int(1000 / stride), len(path) // 2, max(1, int(50 / stride)))
+        lags = np.arange(min(int(1000 / stride), len(path) // 4), len(path) // 2, max(1, int(50 / stride)))
         squares = [np.square(path[k:] - path[:-k]).sum(-1).mean() for k in lags]
         found.append(np.polyfit(lags * stride, squares, 1)[0] / 6 * 1e4)  # Å²/fs = 1e-5 m²/s
     return float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(len(found)))
