@@ -157,6 +157,21 @@ def test_weight_decay_leaves_biases_and_embeddings_alone():
     assert others["weight_decay"] == 0.0 and len(others["params"]) == 2
 
 
+@pytest.mark.parametrize("name", ["soap", "adamw", "adam", "amsgrad"])
+def test_weights_decay_whatever_the_size_of_their_gradients(name):
+    """By the learning rate times the decay; a decay that is added to gradients would be divided by their size."""
+    moved = []
+    for decay in (0.0, 0.1):
+        module = torch.nn.Linear(3, 2, bias=False)
+        torch.nn.init.constant_(module.weight, 1.0)
+        optimizer = build_optimizer(name, module, 1e-2, decay)
+        for _ in range(3):  # the first step of SOAP learns its axes
+            module.weight.grad = torch.full((2, 3), 1e-3)
+            optimizer.step()
+        moved.append(module.weight.detach().clone())
+    assert float((moved[1] - moved[0]).abs().max()) == pytest.approx(3 * 1e-2 * 0.1, rel=0.1)
+
+
 def test_fine_tuning_has_a_recipe_of_its_own():
     config = TrainConfig(batch=5)
     found = plan(config, "painn", 450, 1, lambda b: 1.0, tuning=True)
