@@ -24,8 +24,6 @@ def build_optimizer(
         {"params": decaying, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    if name == "adamw":
-        return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), foreach=True)
     if name == "soap":
         matrices = [p for p in decaying if p.ndim > 1]
         others = [p for p in decaying if p.ndim < 2] + others
@@ -34,7 +32,10 @@ def build_optimizer(
             {"params": others, "betas": (0.9, 0.999), "rotated": False},
         ]
         return Soap(groups, lr=learning_rate)
-    return torch.optim.Adam(groups, lr=learning_rate, amsgrad=name == "amsgrad", foreach=True)
+    # Adam itself would add the decay to gradients, which it then divides by their size: decay by far too much
+    return torch.optim.AdamW(
+        groups, lr=learning_rate, betas=(0.9, 0.999), amsgrad=name == "amsgrad", foreach=True
+    )
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
