@@ -247,7 +247,7 @@ def report(given: argparse.Namespace, run: Path, tensors: api.Model, stages: dic
         for k in range(PARTS)
     ]
     complete: Trajectory = replace(trajectory, segments=tuple(parts))
-    spectra = api.spectrum(complete, resolution=30.0)
+    spectra = api.spectrum(complete, resolution=40.0)
     spectra.write(given.out / "spectra")
     structure = pair_distribution(whole, atoms)
     infrared, raman = spectra.kinds["ir"], spectra.kinds["raman"]
