@@ -29,7 +29,10 @@ class NullPotential(Potential):
 
     def forward(self, batch: Any, **options: Any) -> Properties:  # type: ignore[override]
         zero = batch.positions.new_zeros
-        found = {"energy": zero(batch.num_systems), "atomic_energies": zero(batch.num_atoms)}
+        energies = zero(batch.num_atoms)
+        if batch.edge_vectors is not None:  # LAMMPS differentiates with respect to them
+            energies = energies + 0.0 * batch.edge_vectors.sum()
+        found = {"energy": zero(batch.num_systems), "atomic_energies": energies}
         if options.get("forces"):
             found["forces"] = zero((batch.num_atoms, 3))
         if options.get("stress"):

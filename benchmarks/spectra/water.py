@@ -41,6 +41,7 @@ NEQUIP = {"name": "nequip", "channels": 32, "l_max": 1, "parity": False, "num_la
 PAINN = {"name": "painn", "channels": 48, "num_layers": 3, "cutoff": 4.5}
 # liquid water at 298 K: Soper, ISRN Phys. Chem. 2013, 279463 (first peak of O-O); Holz et al., PCCP 2, 4740 (2000)
 MEASURED = {"r_OO": 2.80, "g_OO": 2.57, "D": 2.30}
+DENSITY = 0.997  # g/cm³, of the water that was measured
 
 
 def configuration(data: Path, which: str, steps: int) -> dict[str, Any]:
@@ -78,6 +79,17 @@ def trained(given: argparse.Namespace, which: str, steps: int) -> tuple[api.Mode
     model = api.load(folder / "model.equipot")
     written: Any = model.document
     return model, {"steps": steps, "errors": written.metrics.get("test"), "model": written.run["model"]}
+
+
+def density(atoms: Atoms) -> float:
+    """g/cm³."""
+    return float(atoms.get_masses().sum() / units.AVOGADRO / (atoms.get_volume() * 1e-24))
+
+
+def beginning(data: Path) -> Atoms:
+    """The frame whose density is nearest to that of the liquid: the set goes from 0.70 to 1.23 g/cm³."""
+    structures = api.read(data / "water_revpbe0" / "water_100.xyz.xz").structures
+    return min((s.atoms() for s in structures), key=lambda a: abs(density(a) - DENSITY))
 
 
 def moments(model: api.Model, segment: Segment, atoms: Atoms) -> Segment:
@@ -165,7 +177,8 @@ def figure(data: Path, spectra: Any, structure: tuple[np.ndarray, np.ndarray], v
     scale = np.clip(raman.value[low], 0, None).max() / y[x > 100].max()
     panels[1].plot(x, y * scale, color="0.6", lw=3, label="measured (Castner), scaled")
     panels[1].plot(raman.wavenumber, raman.value, color="C3", label="model, classical nuclei")
-    panels[1].set(xlim=(0, 4500), ylabel=f"{raman.label} ({raman.unit})", title="Raman")
+    top = 1.3 * np.clip(raman.value[low], 0, None).max()  # the stretch is a hundred times as high
+    panels[1].set(xlim=(0, 1200), ylim=(0, top), ylabel=f"{raman.label} ({raman.unit})", title="Raman")
     panels[2].plot(*structure, color="C2", label="model")
     panels[2].plot(
         [MEASURED["r_OO"]], [MEASURED["g_OO"]], "o", color="0.4", label="first peak measured (Soper)"
@@ -213,7 +226,7 @@ def main() -> int:
     tensors, stages["tensors"] = trained(given, "tensors", given.tensors)
     if given.only == "tensors":
         return 0
-    start = api.read(given.data / "water_revpbe0" / "water_100.xyz.xz").structures[0].atoms()
+    start = beginning(given.data)
     settings = {"temperature": 300.0, "dt": 0.5, "stride": 4, "thermostat": "langevin"}
     settings |= {"time": given.time, "equilibration": given.equilibrate, "friction": 0.005}
     run = api.md(forces, start, settings, given.out / "md", observe=watch(), say=print)
@@ -258,6 +271,7 @@ def report(given: argparse.Namespace, run: Path, tensors: api.Model, stages: dic
     result = {
         "what": "liquid water, 64 molecules at 300 K, classical nuclei, NVT then NVE, 0.5 fs",
         **stages,
+        "density_g_cm3": density(atoms),
         "dynamics": {k: header[k] for k in ("phases", "steps", "dt", "conservation")},
         "diffusion_1e-9_m2_s": {"found": D, "standard_error": error, "measured": MEASURED["D"]},
         "first_peak_OO": {
