@@ -62,8 +62,8 @@ def page() -> str:
         about = (
             "Each package on one thread for the same processor time, start-up included, by its documented recipe with "
             "the schedule scaled to the time: `python benchmarks/accuracy/equal_time/equal_time.py DATA`. What a "
-            "package is like after a few epochs says little of what it reaches in hours. One seed each; the rows of ten "
-            "minutes are older than equipot's compiled products. The second column has the time that was really taken."
+            "package is like after a few epochs says little of what it reaches in hours. One seed each; the rows of "
+            "ten minutes are older than equipot's compiled products. The second column has the time really taken."
         )
         parts.append("\n".join(["## The same time for everybody", "", about, "", *against, ""]))
     arms = ablation.table(records.load(ablation.RESULT))
