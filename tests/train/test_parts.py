@@ -37,6 +37,15 @@ def test_plateau_drops_after_patience_validations_without_gain():
     assert plateau.value == 0.5
 
 
+def test_a_fall_below_the_threshold_is_no_gain():
+    plateau = Plateau(0.5, 2, threshold=0.2)
+    for error in (1.0, 0.9, 0.81):
+        plateau.observe(error)
+    assert plateau.value == 0.5
+    plateau.observe(0.79)
+    assert plateau.best == 0.79 and plateau.value == 0.5
+
+
 def test_early_stopping_counts_validations_without_gain():
     patience = Patience(limit=2)
     assert [patience.exhausted(e) for e in (1.0, 1.1, 0.9, 0.95, 0.9)] == [False, False, False, False, True]

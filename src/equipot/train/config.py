@@ -19,6 +19,7 @@ class PlateauConfig(Config):
 
     factor: PositiveFloat = 0.5
     patience: PositiveInt = 25
+    threshold: float = Field(default=0.0, ge=0, lt=1)  # a fall by less than this share is no gain
     stop_below: NonNegativeFloat = 1e-6
 
 

@@ -66,7 +66,7 @@ class Trainer:
         self.optimizer = build_optimizer(plan.optimizer, potential, plan.learning_rate, config.weight_decay)
         cooldown = COOLDOWN[config.preset] if config.cooldown is None else config.cooldown
         self.schedule = WarmupStayCooldown(plan.num_steps, cooldown, plan.warmup)
-        self.plateau = Plateau(config.plateau.factor, config.plateau.patience)
+        self.plateau = Plateau(config.plateau.factor, config.plateau.patience, config.plateau.threshold)
         self.patience = Patience(config.patience)
         self.averages = Averages(potential, plan.num_steps)
         self.clipping = Clipping(config.clip)

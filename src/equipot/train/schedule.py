@@ -47,13 +47,14 @@ class Plateau:
 
     factor_per_drop: float
     patience: int
+    threshold: float = 0.0  # a fall by less than this share is no gain
     best: float = math.inf
     waited: int = 0
     value: float = 1.0
 
     def observe(self, error: float) -> None:
         """Take note of a validation error."""
-        if error < self.best:
+        if error < self.best * (1 - self.threshold):
             self.best, self.waited = error, 0
             return
         self.waited += 1
