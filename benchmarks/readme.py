@@ -118,24 +118,24 @@ PEERS = {
 def speed(result: dict[str, Any]) -> list[str]:
     """Ratios, peer over equipot, and our milliseconds."""
     runs = [e for e in result["runs"].values() if e["threads"] == 2 and e["allocator"] == "keep"]
-    commits = sorted({e["commit"][:7] for e in runs})
     first = runs[0]
     lines = [
         f"**Beside the packages they come from**, same hyper-parameters and structures, float32, {first['threads']} "
-        f"threads, each pair in turns in one run (`python benchmarks/speed/peers.py`; {first['machine']['cpu']}, "
-        f"{first['date'][:10]}, commit {', '.join(commits)}): how many times as long they take, and our milliseconds. "
-        "Energy and forces as calculators compute them, neighbor lists made before.",
+        f"threads, each pair in turns in one run (`python benchmarks/speed/peers.py`; {first['machine']['cpu']}): how many "
+        "times as long they take, and our milliseconds. Energy and forces as calculators compute them, neighbor lists made before.",
         "",
-        f"| | {' | '.join(CASES.values())} |",
-        "|---" * (1 + len(CASES)) + "|",
+        f"| | {' | '.join(CASES.values())} | measured |",
+        "|---" * (2 + len(CASES)) + "|",
     ]
     for pair, name in PEERS.items():
         own = {e["case"]: e for e in runs if e["pair"] == pair}
         if own:
-            lines.append(f"| {name} | {' | '.join(_ratio(own.get(case)) for case in CASES)} |")
+            times = sorted({f"{e['date'][:10]}, {e['commit'][:7]}" for e in own.values()})
+            cells = [*(_ratio(own.get(case)) for case in CASES), "; ".join(times)]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
     failed = [e for e in runs if "failed" in e]
     if failed:
-        names = "; ".join(f"{PEERS[e['pair']]}, {CASES[e['case']]}" for e in failed)
+        names = "; ".join(f"{PEERS[e['pair']]}, {CASES[e['case']]} ({e['failed']})" for e in failed)
         lines += ["", f"Did not finish on this machine: {names}."]
     return lines
 
