@@ -121,8 +121,9 @@ def speed(result: dict[str, Any]) -> list[str]:
     first = runs[0]
     lines = [
         f"**Beside the packages they come from**, same hyper-parameters and structures, float32, {first['threads']} "
-        f"threads, each pair in turns in one run (`python benchmarks/speed/peers.py`; {first['machine']['cpu']}): how many "
-        "times as long they take, and our milliseconds. Energy and forces as calculators compute them, neighbor lists made before.",
+        "threads, each pair in turns in one run (`python benchmarks/speed/peers.py`; "
+        f"{first['machine']['cpu']}): how many times as long they take, and our milliseconds. "
+        "Energy and forces as calculators compute them, neighbor lists made before.",
         "",
         f"| | {' | '.join(CASES.values())} | measured |",
         "|---" * (2 + len(CASES)) + "|",
