@@ -1,6 +1,12 @@
-"""Equal wall-clock: what a user gets from MACE, NequIP and equipot in the same time, each with its documented recipe.
+"""Equal wall-clock: what a user gets from MACE, NequIP and equipot in the same time.
 
     python benchmarks/accuracy/equal_time/equal_time.py DATA --budget 15min --arms mace,equipot-mace --peers FOLDER
+    python benchmarks/accuracy/equal_time/equal_time.py DATA --budget 5min --tune nequip --seeds 3 --peers FOLDER
+    python benchmarks/accuracy/equal_time/equal_time.py DATA --budget 20min --dynamics mace,equipot-mace --peers FOLDER
+
+The first line trains by the documented recipe, or by the other package's (arms.py). The second one tries three learning
+rates, then three batches at the best of them, chooses by the forces of the validation frames, and trains the chosen one
+with every seed. The third one runs dynamics with the model of seed 1. What is in the result file is not done again.
 
 DATA is the folder of 3BPA as in three_bpa.py. FOLDER holds the environments of the peers, mace/ and nequip/, and they
 are made there if they are not (`mace-torch==0.3.16`, `nequip==0.19.1`). Every arm trains on the same 450 frames, with
@@ -16,6 +22,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,72 +32,20 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 import ase.io
 import numpy as np
 import records
+import report
+from arms import BATCHES, RATES, arms, varied
 from budget import seconds
 from machine import stamp
 from molecule import RESULTS, MoleculeSet, configuration
 from peers import Arm, Files
-from settings import settings
 from three_bpa import PUBLISHED, three_bpa
 
 from equipot.data.frame import Frame
 from equipot.data.read import read
 
 RESULT = RESULTS / "equal_time_3bpa.json"
-NEEDS = {"mace": ["ase", "mace-torch==0.3.16"], "nequip": ["ase", "nequip==0.19.1"]}
-SHORT = {"mace": (1, 3), "nequip": (1, 3), "equipot": (200, 600)}  # epochs, steps of the two short runs
-
-
-def arms(peers: Path) -> dict[str, Arm]:
-    """Peers as their manuals say; their architectures in ours; and what a user gets who names nothing."""
-    python = {name: peers / name / "bin" / "python" for name in NEEDS}
-    like_mace = {
-        "name": "mace",
-        "channels": 128,
-        "l_max": 3,
-        "l_hidden": 1,
-        "correlation": 3,
-        "num_layers": 2,
-    }
-    like_mace |= {"num_radial": 8, "radial_hidden": (64, 64, 64), "envelope_power": 5, "cutoff": 5.0}
-    like_nequip = {
-        "name": "nequip",
-        "channels": 32,
-        "l_max": 1,
-        "parity": True,
-        "num_layers": 4,
-        "num_radial": 8,
-    }
-    like_nequip |= {"radial_hidden": (64, 64), "trainable_radial": False, "envelope_power": 6, "cutoff": 5.0}
-    ours = Path(sys.executable)
-    made = (
-        Arm(name="mace", kind="mace", python=python["mace"], what="MACE, documented recipe"),
-        Arm(name="nequip", kind="nequip", python=python["nequip"], what="NequIP, tutorial configuration"),
-        Arm(
-            name="nequip-compiled",
-            kind="nequip",
-            python=python["nequip"],
-            what="NequIP, tutorial configuration, compiled",
-            settings={"compile_mode": "compile"},
-        ),
-        *(
-            Arm(name=f"equipot-{m['name']}", kind="equipot", python=ours, what=what, settings={"model": m})
-            for m, what in (
-                (like_mace, "equipot, the same MACE"),
-                (like_nequip, "equipot, the same NequIP"),
-            )
-        ),
-        *(
-            Arm(
-                name=f"equipot-{m}-small",
-                kind="equipot",
-                python=ours,
-                what=f"equipot, {m} small as above",
-                settings={"model": settings(m, "small", "three_bpa")},
-            )
-            for m in ("painn", "nequip", "mace")
-        ),
-    )
-    return {arm.name: arm for arm in made}
+NEEDS = {"mace": ["ase", "mace-torch==0.3.16"], "nequip": ["ase", "nequip==0.19.1", "jaxtyping"]}
+SHORT = {"mace": (1, 3), "nequip": (1, 3), "equipot": (100, 300)}  # epochs, steps of the two short runs
 
 
 def install(peers: Path, kind: str) -> None:
@@ -143,7 +98,7 @@ def train(arm: Arm, files: Files, folder: Path, length: int, seed: int) -> float
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # mace's e3nn 0.4 reads a pickle of its own when imported; nobody else is allowed to
     pickles = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"} if arm.kind == "mace" else {}
-    environment = {**os.environ, **threads, **pickles}
+    environment = {**os.environ, **threads, **pickles, **arm.environment, **imports(arm)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(folder / "output.log", "w", encoding="utf-8") as log:
         done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -155,60 +110,169 @@ def train(arm: Arm, files: Files, folder: Path, length: int, seed: int) -> float
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def imports(arm: Arm) -> dict[str, str]:
+    """Where a peer that takes our recipe finds it."""
+    ours = (HERE, HERE.parents[2] / "src")
+    return {"PYTHONPATH": os.pathsep.join(map(str, ours))} if arm.recipe == "equipot" else {}
+
+
 def length_for(arm: Arm, chosen: MoleculeSet, budget: float, path: Path, folder: Path) -> int:
     """Epochs or steps in the budget, from two short runs on a tenth of the frames, kept in the result file."""
-    known = records.load(path).get("costs", {})
-    if arm.name not in known:
+    known, name = records.load(path).get("costs", {}), arm.cost_as or arm.name
+    if name not in known:
         share = 10 if arm.kind in NEEDS else 1
         files = files_of(chosen, 450 // share, 1, folder / "short", 50 // share)
         few, many = SHORT[arm.kind]
         first, second = (train(arm, files, folder / f"short-{n}", n, 1) for n in (few, many))
         each = share * (second - first) / (many - few)
-        known[arm.name] = {"start": first - few * each / share, "each": each}
-        records.note(path, "costs", {**records.load(path).get("costs", {}), arm.name: known[arm.name]})
-    cost = known[arm.name]
+        known[name] = {"start": first - few * each / share, "each": each}
+        records.note(path, "costs", {**records.load(path).get("costs", {}), name: known[name]})
+    cost = known[name]
     return max(1, int((budget - cost["start"]) / cost["each"]))
 
 
-def errors(arm: Arm, model: Path, chosen: MoleculeSet) -> dict[str, Any]:
-    """RMSE and MAE of the total energy in eV and of force components in eV/Å, on every test set."""
-    found = {}
-    for name, frames in chosen.tests.items():
-        with tempfile.TemporaryDirectory() as scratch:
-            given, out = Path(scratch) / "frames.xyz", Path(scratch) / "out.npz"
-            labelled(list(frames.structures), given)
-            command = [str(arm.python), str(HERE / "predict.py"), arm.kind, str(model), str(given), str(out)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            with np.load(out) as made:
-                energy = made["energy"] - [float(f.labels["energy"]) for f in frames.structures]
-                forces = made["forces"] - np.stack([f.labels["forces"] for f in frames.structures])
-        found[name] = {
-            label: {"rmse": float(np.sqrt((x**2).mean())), "mae": float(np.abs(x).mean())}
-            for label, x in (("energy", energy), ("forces", forces))
-        }
-    return found
+def errors(arm: Arm, model: Path, frames: list[Frame]) -> dict[str, Any]:
+    """RMSE and MAE of the total energy in eV and of force components in eV/Å."""
+    made = predicted(arm, model, frames)
+    energy = made["energy"] - [float(f.labels["energy"]) for f in frames]
+    forces = made["forces"] - np.stack([f.labels["forces"] for f in frames])
+    return {
+        label: {"rmse": float(np.sqrt((x**2).mean())), "mae": float(np.abs(x).mean())}
+        for label, x in (("energy", energy), ("forces", forces))
+    }
 
 
-def table(record: records.Record) -> list[str]:
-    """Rows of Markdown."""
-    if not record["runs"]:
-        return []
-    tests = list(next(iter(record["runs"].values()))["errors"])
-    lines = [f"| RMSE, energy in meV / forces in meV/Å | budget | length | {' | '.join(tests)} |"]
-    lines.append("|---" * (3 + len(tests)) + "|")
-    known = arms(Path())
-    order = list(known)
-    for entry in sorted(record["runs"].values(), key=lambda e: (e["budget_seconds"], order.index(e["arm"]))):
-        cells = [
-            " / ".join(f"{1e3 * entry['errors'][t][n]['rmse']:.1f}" for n in ("energy", "forces"))
-            for t in tests
+def predicted(arm: Arm, model: Path, frames: list[Frame], *words: str) -> dict[str, np.ndarray]:
+    """What predict.py finds in the arm's environment; more words make it run dynamics."""
+    with tempfile.TemporaryDirectory() as scratch:
+        given, out = Path(scratch) / "frames.xyz", Path(scratch) / "out.npz"
+        labelled(frames, given)
+        command = [
+            str(arm.python),
+            str(HERE / "predict.py"),
+            arm.kind,
+            str(model),
+            str(given),
+            str(out),
+            *words,
         ]
-        units = "epochs" if entry["kind"] in NEEDS else "steps"
-        lines.append(
-            f"| {known[entry['arm']].what} | {entry['cpu_seconds'] / 60:.1f} of {entry['budget_seconds'] / 60:g} min "
-            f"| {entry['length']} {units} | {' | '.join(cells)} |"
-        )
-    return lines
+        environment = {**os.environ, **imports(arm), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{arm.name}: predict.py, exit {done.returncode}\n{done.stderr[-3000:]}")
+        with np.load(out) as made:
+            return dict(made)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Runs of one budget, each in a folder of its own; what is in the result file is not done again."""
+
+    chosen: MoleculeSet
+    peers: Path
+    budget: float
+    result: Path
+    folder: Path
+
+    def key(self, arm: Arm, seed: int) -> str:
+        """Of a run in the result file."""
+        return f"{arm.name}, {self.budget / 60:g} min, seed {seed}"
+
+    def place(self, arm: Arm, seed: int) -> Path:
+        """The folder of a run."""
+        return self.folder / self.key(arm, seed).replace(", ", "-").replace(" ", "-")
+
+    def attempt(self, arm: Arm, seed: int, tests: bool = True) -> records.Record:
+        """Train, and compare with the validation frames and, unless tuning only tries it, the test sets."""
+        key, place = self.key(arm, seed), self.place(arm, seed)
+        entry = records.load(self.result)["runs"].get(key)
+        if entry is None:
+            print(f"== {key}", flush=True)
+            install(self.peers, arm.kind)
+            made, steps = stamp(), self.length(arm)
+            spent = train(arm, files_of(self.chosen, 450, seed, place / "data"), place, steps, seed)
+            entry = {
+                "arm": arm.name,
+                "kind": arm.kind,
+                "what": arm.what,
+                "seed": seed,
+                "length": steps,
+                **made,
+            }
+            entry |= {"base": arm.base or arm.name, "rate": arm.rate, "batch": arm.batch}
+            entry |= {
+                "budget_seconds": self.budget,
+                "cpu_seconds": spent,
+                "settings": arm.settings,
+                "errors": {},
+            }
+        sets = {name: list(frames.structures) for name, frames in self.chosen.tests.items() if tests}
+        sets[report.VALIDATION] = validation(self.chosen, seed)
+        missing = {name: frames for name, frames in sets.items() if name not in entry["errors"]}
+        if missing and arm.model(place).exists():
+            found = {name: errors(arm, arm.model(place), frames) for name, frames in missing.items()}
+            entry["errors"] = entry["errors"] | found
+            self.keep(key, entry)
+        return entry
+
+    def length(self, arm: Arm) -> int:
+        """Epochs or steps in the budget."""
+        return length_for(arm, self.chosen, self.budget, self.result, self.folder / (arm.cost_as or arm.name))
+
+    def tune(self, arm: Arm, seeds: int) -> None:
+        """Three rates, then three batches at the best of them; the best of all for every seed."""
+
+        def best(tried: list[Arm]) -> Arm:
+            found = {a.name: self.attempt(a, 1, tests=False)["errors"][report.VALIDATION] for a in tried}
+            return min(tried, key=lambda a: found[a.name]["forces"]["rmse"])
+
+        rate = best([varied(arm, rate, 1.0) for rate in RATES]).rate
+        chosen = best([varied(arm, rate, batch) for batch in BATCHES])
+        for seed in range(1, seeds + 1):
+            entry = self.attempt(chosen, seed)
+            self.keep(self.key(chosen, seed), {**entry, "chosen": True})
+
+    def dynamics(self, arm: Arm, steps: int) -> None:
+        """Of the model of seed 1, from the first frame at 1200 K."""
+        key = self.key(arm, 1)
+        entry = self.attempt(arm, 1)
+        if "dynamics" not in entry:
+            print(f"== {key}, dynamics", flush=True)
+            start = list(self.chosen.tests["1200 K"].structures)[:1]
+            found = predicted(arm, arm.model(self.place(arm, 1)), start, str(steps))
+            self.keep(key, {**entry, "dynamics": summary(found, len(start[0].atoms()), steps)})
+
+    def keep(self, key: str, entry: records.Record) -> None:
+        """In the result file."""
+        header = {
+            "what": "3BPA, 450 + 50 frames at 300 K: each package on one thread for the same time, start-up included",
+            "published": {n: {t: list(pair) for t, pair in v.items()} for n, v in PUBLISHED.items()},
+        }
+        records.add(self.result, header, key, entry)
+
+
+def validation(chosen: MoleculeSet, seed: int) -> list[Frame]:
+    """The 50 frames on which every arm of a seed chooses its weights."""
+    frames = read(chosen.train).structures
+    return [frames[k] for k in configuration(chosen, {}, 450, seed)["data"]["split"]["valid"]]
+
+
+def summary(found: dict[str, np.ndarray], atoms: int, asked: int) -> dict[str, float | int | None]:
+    """Of a run of dynamics: how long it was stable, how its energy drifted, how long a step took."""
+    energy, timestep = found["energy"], float(found["timestep"])
+    times = timestep * 1e-3 * np.arange(len(energy))  # ps
+    kept = np.isfinite(energy)
+    slope = np.polyfit(times[kept], energy[kept], 1)[0] if kept.sum() > 1 else None
+    return {
+        **{"steps": len(energy), "steps_asked": asked, "stable_fs": timestep * len(energy)},
+        "drift_meV_per_atom_ps": None if slope is None else 1e3 * float(slope) / atoms,
+        "us_per_atom": 1e6 * float(found["seconds_per_step"]) / atoms,
+    }
+
+
+def names(text: str) -> list[str]:
+    """A list of arms."""
+    return text.split(",")
 
 
 def main() -> int:
@@ -217,46 +281,41 @@ def main() -> int:
     )
     parser.add_argument("data", type=Path, nargs="?", help="folder of 3BPA")
     parser.add_argument("--peers", type=Path, default=Path("peers"), help="folder of their environments")
-    parser.add_argument("--arms", type=lambda t: t.split(","), default=list(arms(Path())))
+    parser.add_argument("--arms", type=names, default=[], help="train these")
+    parser.add_argument("--tune", type=names, default=[], help="try rates and batches of these")
+    parser.add_argument("--dynamics", type=names, default=[], help="run dynamics with these")
+    parser.add_argument("--steps", type=int, default=2000, help="of dynamics")
     parser.add_argument("--budget", type=seconds, default=900.0, help="of each run: 15min, 1h")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--result", type=Path, default=RESULT)
     parser.add_argument("--measure", action="store_true", help="measure start-up and time per unit, and stop")
-    parser.add_argument("--table", action="store_true", help="print the table of the result file and stop")
+    parser.add_argument("--table", action="store_true", help="print the tables of the result file and stop")
     given = parser.parse_args()
     if not given.table:
         if given.data is None:
             raise SystemExit("Name the folder of 3BPA, or ask for --table.")
-        chosen, folder = three_bpa(given.data), given.out.resolve() / "equal_time"
-        known = arms(given.peers.resolve())
+        known, peers = arms(given.peers.resolve()), given.peers.resolve()
+        unknown = [n for n in (*given.arms, *given.tune, *given.dynamics) if n not in known]
+        if unknown:
+            raise SystemExit(f"{unknown[0]}: no arm of that name. There are {', '.join(known)}.")
+        bench = Bench(
+            chosen=three_bpa(given.data),
+            peers=peers,
+            budget=given.budget,
+            result=given.result,
+            folder=given.out.resolve() / "equal_time",
+        )
         for seed in range(1, given.seeds + 1):
-            for arm in (known[name] for name in given.arms):
-                attempt(arm, chosen, seed, given, folder)
-    print("\n".join(table(records.load(given.result))))
+            for name in given.arms:
+                bench.length(known[name]) if given.measure else bench.attempt(known[name], seed)
+        for name in given.tune:
+            bench.tune(known[name], given.seeds)
+        for name in given.dynamics:
+            bench.dynamics(known[name], given.steps)
+    record = records.load(given.result)
+    print("\n".join([*report.table(record), "", *report.tuning(record)]))
     return 0
-
-
-def attempt(arm: Arm, chosen: MoleculeSet, seed: int, given: argparse.Namespace, folder: Path) -> None:
-    """One run, unless it is in the file."""
-    key = f"{arm.name}, {given.budget / 60:g} min, seed {seed}"
-    if key in records.load(given.result)["runs"]:
-        print(f"{key}: there already.", flush=True)
-        return
-    print(f"== {key}", flush=True)
-    install(given.peers.resolve(), arm.kind)
-    made, place = stamp(), folder / key.replace(", ", "-").replace(" ", "-")
-    length = length_for(arm, chosen, given.budget, given.result, folder / arm.name)
-    if given.measure:
-        return
-    spent = train(arm, files_of(chosen, 450, seed, place / "data"), place, length, seed)
-    header = {
-        "what": "3BPA, 450 + 50 frames at 300 K: each package on one thread for the same time, start-up included",
-        "published": {n: {t: list(pair) for t, pair in v.items()} for n, v in PUBLISHED.items()},
-    }
-    entry = {"arm": arm.name, "kind": arm.kind, "what": arm.what, "seed": seed, "length": length, **made}
-    entry |= {"budget_seconds": given.budget, "cpu_seconds": spent, "settings": arm.settings}
-    records.add(given.result, header, key, {**entry, "errors": errors(arm, arm.model(place), chosen)})
 
 
 if __name__ == "__main__":

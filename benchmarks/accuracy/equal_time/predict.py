@@ -1,14 +1,23 @@
 """Energies and forces of a trained model through its ASE calculator; runs in the environment of the model's package.
 
-python predict.py mace|nequip|equipot MODEL FRAMES.xyz OUT.npz
+python predict.py mace|nequip|equipot MODEL FRAMES.xyz OUT.npz         # of every frame
+python predict.py mace|nequip|equipot MODEL FRAMES.xyz OUT.npz STEPS   # dynamics from the first frame
 """
 
 import os
 import sys
+import time
 from typing import Any
 
 import ase.io
 import numpy as np
+from ase import Atoms, units
+from ase.data import covalent_radii
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.verlet import VelocityVerlet
+
+TEMPERATURE, TIMESTEP = 1200.0, 0.5  # K, fs
+BONDED, BROKEN, FUSED = 1.2, 1.6, 0.6  # distances in sums of covalent radii
 
 
 def calculator(kind: str, model: str) -> Any:
@@ -29,15 +38,45 @@ def calculator(kind: str, model: str) -> Any:
     return api.load(model).calculator()
 
 
-def main() -> None:
-    kind, model, frames, out = sys.argv[1:]
-    chosen: Any = calculator(kind, model)
+def evaluate(frames: list[Atoms], chosen: Any) -> dict[str, Any]:
+    """Energies in eV, forces in eV/Å."""
     energies, forces = [], []
-    for atoms in ase.io.read(frames, ":"):
+    for atoms in frames:
         atoms.calc = chosen
         energies.append(atoms.get_potential_energy())
         forces.append(atoms.get_forces())
-    np.savez(out, energy=np.array(energies), forces=np.array(forces))
+    return {"energy": np.array(energies), "forces": np.array(forces)}
+
+
+def dynamics(atoms: Atoms, chosen: Any, steps: int) -> dict[str, Any]:
+    """Velocity Verlet until a bond of the start is broken or two atoms fuse; total energies, processor time of a step.
+
+    Velocities are drawn at 1200 K, for a frame that was itself sampled there.
+    """
+    atoms.calc = chosen
+    MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=np.random.default_rng(1))
+    radii = covalent_radii[atoms.numbers]
+    first, second = np.triu_indices(len(atoms), 1)
+    sums = radii[first] + radii[second]
+    bonded = atoms.get_all_distances()[first, second] < BONDED * sums
+    run = VelocityVerlet(atoms, TIMESTEP * units.fs)
+    run.run(10)  # what is compiled at first use
+    energies, begin = [], time.process_time()
+    for _ in range(steps):
+        run.run(1)
+        energies.append(atoms.get_total_energy())
+        apart = atoms.get_all_distances()[first, second] / sums
+        if not np.isfinite(energies[-1]) or (apart[bonded] > BROKEN).any() or (apart < FUSED).any():
+            break
+    spent = time.process_time() - begin
+    return {"energy": np.array(energies), "timestep": TIMESTEP, "seconds_per_step": spent / len(energies)}
+
+
+def main() -> None:
+    kind, model, given, out, *words = sys.argv[1:]
+    chosen, frames = calculator(kind, model), ase.io.read(given, ":")
+    found = dynamics(frames[0], chosen, int(words[0])) if words else evaluate(frames, chosen)
+    np.savez(out, **found)
 
 
 if __name__ == "__main__":
