@@ -107,6 +107,11 @@ class AllegroConfig(SteerableConfig):
             )
         return self
 
+    @property
+    def strictly_local(self) -> bool:
+        """No atom hears of what its neighbors hear of, nor of the system, unless it is told a condition."""
+        return not self.conditions
+
 
 def tensor_irreps(config: AllegroConfig, outputs: Collection[Irrep]) -> list[list[Irrep]]:
     """Irreps of V before the first and after every layer: what products reach, and what still leads to an output."""

@@ -37,6 +37,11 @@ class ArchitectureConfig(Config):
         return False
 
     @property
+    def strictly_local(self) -> bool:
+        """An atom's features are a function of its edges and of the elements at their ends alone."""
+        return False
+
+    @property
     def atomic_inputs(self) -> tuple[AtomicVector, ...]:
         """Covariant inputs of the atoms, beside their elements, that the model reads."""
         return ()

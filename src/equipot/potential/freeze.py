@@ -7,6 +7,7 @@ import torch
 
 from equipot.nn.radial_network import RadialFunction
 from equipot.nn.readout import LinearReadout
+from equipot.potential.blocks import EDGES
 from equipot.potential.potential import Potential
 from equipot.tensor.linear import Scaled
 
@@ -18,7 +19,8 @@ def frozen(potential: Potential, tolerance: float | None = None) -> Potential:
 
     Tables are made where their largest error is within `tolerance`, in float32 by default 1e-6. In float64, which is
     asked for where every digit counts, there are none unless a tolerance is given. Constants of linear layers become a
-    part of their weights, and linear layers behind one another a single one.
+    part of their weights, and linear layers behind one another a single one. On a CPU, strictly local models are
+    evaluated in blocks of atoms.
     """
     out = copy.deepcopy(potential).requires_grad_(False).eval()
     dtype = next(out.parameters()).dtype
@@ -29,6 +31,8 @@ def frozen(potential: Potential, tolerance: float | None = None) -> Potential:
             module.fold()
         elif isinstance(module, LinearReadout):
             module.merge()
+    if out.config.model.strictly_local:
+        out.block = EDGES
     distances: Any = getattr(out.model, "distances", None)  # what architectures with such networks have
     if distances is not None and tolerance:
         out.double()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from equipot.batch import AtomicBatch, AtomicVector, Condition
 from equipot.config import Config, nearest
 from equipot.models import ModelConfig, build_model
+from equipot.potential.blocks import in_blocks
 from equipot.potential.conditions import Conditions
 from equipot.potential.heads import BornCharges, CartesianTensor, Charges, Dipole, IrrepsHead, Polarizability
 from equipot.potential.lift import Lift
@@ -80,6 +81,7 @@ class Potential(nn.Module):
             raise ValueError(
                 "terms add to an energy, and targets.energy is null. Leave one of the two keys out."
             )
+        self.block: int | None = None  # edges that a CPU evaluates together; none: all. See potential.blocks
 
     @property
     def cutoff(self) -> float:
@@ -148,20 +150,27 @@ class Potential(nn.Module):
         return features if self.lift is None else self.lift(features, batch)
 
     def _evaluate(self, batch: AtomicBatch, wanted: set[str]) -> Properties:
+        most = self.block if batch.senders.is_cpu and wanted == {"energy"} else None
+        if most is not None and len(batch.senders) > most:
+            learned = in_blocks(self._learned_energies, batch, most)
+            return from_items(self._energies(learned, batch))
         features = self.features(batch)
         out: dict[str, Tensor] = {}
         if "energy" in wanted:
-            out["atomic_energies"] = self._atomic_energies(features, batch)
-            out["energy"] = batch.sum_over_systems(out["atomic_energies"])
+            out = self._energies(self.heads["energy"](features).double(), batch)
         for name, head in self.heads.items():  # in this order: that of a set changes between processes
             if name in wanted and name != "energy":
                 out[name] = head(features, batch)
         return from_items(out)
 
-    def _atomic_energies(self, features: Features, batch: AtomicBatch) -> Float[Tensor, " atoms"]:
-        model = self.heads["energy"](features).double()
+    def _learned_energies(self, batch: AtomicBatch) -> Float[Tensor, " atoms"]:
+        """e_i alone, of the features that every backbone has."""
+        return self.heads["energy"](in_spherical(self.model(batch), self.model.basis)).double()
+
+    def _energies(self, learned: Float[Tensor, " atoms"], batch: AtomicBatch) -> dict[str, Tensor]:
         fixed = self.constant_energies(batch.species) + self.terms(batch)
-        return self.statistics.energy_scale * model + fixed
+        atomic = self.statistics.energy_scale * learned + fixed
+        return {"atomic_energies": atomic, "energy": batch.sum_over_systems(atomic)}
 
     def constant_energies(self, species: Int[Tensor, " atoms"]) -> Float[Tensor, " atoms"]:
         """What an atom has of itself, eV: the reference energy of its element and the mean cohesion."""

@@ -32,6 +32,7 @@ def write_package(potential: Potential, path: Path) -> None:
     Raises ValueError for a model that passes messages, and for a package that computes other numbers.
     """
     potential = frozen(potential).cpu()
+    potential.block = None  # a traced program takes any number of edges
     if not messages(potential).local:
         raise ValueError(
             f"--python-free: {potential.config.model.name} passes messages, whose exchange needs Python. Leave it out,"
