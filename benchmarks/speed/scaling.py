@@ -3,9 +3,9 @@
     python benchmarks/speed/scaling.py --threads 2
     python benchmarks/speed/scaling.py --table
 
-Frozen models, float32, neighbor lists made before; hyper-parameters as in peers.py. Each model runs in a process of its
-own, and one that is in the result file is measured again only with --again. Sizes that would not fit the memory, by the
-size before, are left out and named.
+Frozen models, float32, neighbor lists made before, memory kept as `equipot md` does; hyper-parameters as in peers.py.
+Each model runs in a process of its own, and one that is in the result file is measured again only with --again. Sizes
+that would not fit the memory, by the size before, are left out and named.
 """
 
 import argparse
@@ -27,6 +27,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "accuracy"), str(
 import records
 from machine import stamp
 
+from equipot.potential.blocks import EDGES
+
 RESULT = HERE.parent / "results" / "speed_scaling.json"
 MODELS = ("painn", "nequip", "mace", "allegro", "tensornet")
 REPEATS = (1, 2, 4, 8)  # of a box of 192 atoms, along each axis
@@ -34,9 +36,12 @@ CUTOFFS = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0)  # Å, at 192 atoms of water
 ELEMENTS = (1, 2, 5, 10, 20)
 DEGREES = {"nequip": (0, 1, 2, 3), "mace": (0, 1, 2, 3), "allegro": (0, 1, 2, 3)}
 ORDERS = {"mace": (1, 2, 3)}
+BLOCKS = (2048, 4096, 8192, 16384, 65536, None)  # edges of a block of a strictly local model, at 1,536 atoms
 
 
-def measured(model: dict[str, Any], atoms: Any, num_elements: int, seconds: float) -> dict[str, Any]:
+def measured(
+    model: dict[str, Any], atoms: Any, num_elements: int, seconds: float, block: int | None = EDGES
+) -> dict[str, Any]:
     """Fastest call, and the memory that it adds, of a model on a structure with that many elements."""
     from protocol import MEAN_NEIGHBORS, forget_peak, peak_memory
 
@@ -55,6 +60,8 @@ def measured(model: dict[str, Any], atoms: Any, num_elements: int, seconds: floa
         elements=elements, mean_neighbors=MEAN_NEIGHBORS, reference_energies=(0.0,) * len(elements)
     )
     potential = frozen(Potential(config, known))
+    if potential.block:
+        potential.block = block
     batch = batch_of([Frame.from_atoms(atoms)], elements, config.model.cutoff)
     potential(batch, forces=True)
     forget_peak()
@@ -96,6 +103,9 @@ def course(
         {"correlation": v, **measured({**base, "correlation": v}, water, 0, seconds)}
         for v in ORDERS.get(name, ())
     ]
+    if name == "allegro":
+        eight = water.repeat(2)
+        found["blocks"] = [{"block": b, **measured(base, eight, 0, seconds, b)} for b in BLOCKS]
     return found
 
 
@@ -118,7 +128,7 @@ def summary(series: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
 
 
 def table(record: records.Record) -> list[str]:
-    """Rows of Markdown."""
+    """Rows of Markdown, then what blocks are worth."""
     lines = [
         "| | µs an atom at " + " / ".join(f"{192 * n**3:,}" for n in REPEATS) + " atoms | exponent in atoms "
         "| off a line in neighbors | 1 to 20 elements | l_max 0 / 1 / 2 / 3, ms | correlation 1 / 2 / 3, ms |",
@@ -138,6 +148,18 @@ def table(record: records.Record) -> list[str]:
             f"| {key} | {' / '.join(each)} | {found.get('exponent_in_atoms', math.nan):.2f} | {100 * off:.0f} % "
             f"| x {found['slowest_over_fastest_number_of_elements']:.2f} | {degrees} | {orders} |"
         )
+    return [*lines, *_blocks(record)]
+
+
+def _blocks(record: records.Record) -> list[str]:
+    lines = []
+    for key, entry in record["runs"].items():
+        if series := entry["series"].get("blocks"):
+            names = " | ".join(f"{p['block']:,}" if p["block"] else "all at once" for p in series)
+            times = " | ".join(f"{1e3 * p['milliseconds'] / p['atoms']:.0f}" for p in series)
+            about = f"{key}, {series[0]['atoms']:,} atoms, edges of a block"
+            lines += ["", f"| {about} | {names} |", "|---" * (1 + len(series)) + "|"]
+            lines.append(f"| µs an atom | {times} |")
     return lines
 
 
@@ -162,7 +184,10 @@ def main() -> int:
     if given.course:
         import torch
 
+        from equipot.engines.allocator import keep_memory
+
         torch.set_num_threads(given.threads)
+        keep_memory()
         print(json.dumps(course(given.course, given.seconds, given.memory, given.repeats)))
         return 0
     for name in [] if given.table else given.models:

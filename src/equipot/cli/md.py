@@ -10,6 +10,7 @@ from equipot import api
 from equipot.cli.options import ModelFile, Overrides, Quiet
 from equipot.cli.screen import Failed, call, progress, say
 from equipot.config import override
+from equipot.engines.allocator import keep_memory
 from equipot.engines.catalog import usual_engine
 from equipot.engines.isotopes import parse_masses
 from equipot.engines.settings import EngineName, Method
@@ -58,6 +59,7 @@ def md(
     values |= {"beads": beads, "method": method} if beads > 1 else {}
     settings = override(values, overrides or [])
     say(f"Python: {call('equipot.md', model, start, settings, out=folder)}", quiet=quiet)
+    keep_memory()
     try:
         with progress("dynamics", quiet=quiet) as observe:
             run = api.md(model, start, settings, folder, observe=observe, say=lambda t: say(t, quiet=quiet))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
+from equipot.engines.allocator import keep_memory
 from equipot.engines.lammps.host import host
 from equipot.engines.lammps.session import open_lammps
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
 
     world = MPI.COMM_WORLD
     torch.set_num_threads(1)
+    keep_memory()
     try:
         lammps = open_lammps(options)
         number = torch.cuda.device_count()

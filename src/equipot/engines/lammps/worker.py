@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from equipot.engines.allocator import keep_memory
+
 
 def main(folder: Path) -> None:
     """Do what the first process is told until it is told to end; what one cannot do ends all."""
@@ -17,6 +19,7 @@ def main(folder: Path) -> None:
     world = MPI.COMM_WORLD
     try:
         torch.set_num_threads(1)
+        keep_memory()
         _serve(folder, world)
     except BaseException:
         traceback.print_exc()
