@@ -36,7 +36,7 @@ CUTOFFS = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0)  # Å, at 192 atoms of water
 ELEMENTS = (1, 2, 5, 10, 20)
 DEGREES = {"nequip": (0, 1, 2, 3), "mace": (0, 1, 2, 3), "allegro": (0, 1, 2, 3)}
 ORDERS = {"mace": (1, 2, 3)}
-BLOCKS = (2048, 4096, 8192, 16384, 65536, None)  # edges of a block of a strictly local model, at 1,536 atoms
+BLOCKS = (2048, 4096, 8192, 16384, 32768, 65536, None)  # edges of a block of a strictly local model, at 1,536 atoms
 
 
 def measured(

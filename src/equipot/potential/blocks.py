@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from equipot.batch import ATOMIC_VECTORS, AtomicBatch, Halo
 
-EDGES = 8192  # of a block: fewer make calls dear, more make memory dear (benchmarks/speed/scaling.py)
+EDGES = 32768  # of a block: fewer make calls dear, more make memory dear (benchmarks/speed/scaling.py)
 
 Energies = Callable[[AtomicBatch], Float[Tensor, " atoms"]]
 
