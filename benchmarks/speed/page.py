@@ -54,8 +54,10 @@ GROWTH = """\
 
 `python benchmarks/speed/scaling.py`: water, 10 to 90 neighbors, hyper-parameters as in the table above. Off a line: the
 largest relative distance of a time from a straight line in the number of neighbors. Elements: slowest over fastest.
-Allegro costs more an atom the more atoms and neighbors there are: it keeps features of every pair, 11 kB of memory a
-pair with these hyper-parameters. Where the time goes has not been profiled.
+Dynamics keeps the memory that it has used, and a strictly local model is evaluated in blocks of atoms: Allegro, which
+keeps 11 kB for every pair, costs the same an atom at any size ([why](decisions/0040-strictly-local-in-blocks.md)). All
+at once would be as fast where it fits the memory and the process keeps it. The machine is shared: single points are up
+to a fifth off.
 """
 
 

@@ -5,7 +5,7 @@ import torch
 
 from equipot.config import parse
 from equipot.data.collate import batch_of
-from equipot.evaluate.cost import forecast, peak_bytes
+from equipot.evaluate.cost import bytes_of, forecast, peak_bytes
 from equipot.potential import PotentialConfig, frozen
 from equipot.testing import random_potential
 from equipot.testing.evaluation import usual_state
@@ -29,6 +29,20 @@ def test_memory_at_another_size(name):
     held = peak_bytes(lambda: ready(batch, forces=True), torch.device("cpu"))
     assert held < promised.bytes < 2.0 * held  # what it holds besides: the structure
     assert [size for size, _, _ in promised.measured] == [512, 1728]
+
+
+def test_memory_in_blocks():
+    """A strictly local model is foreseen as it is evaluated: in blocks where there are more edges than one has."""
+    potential = potential_of("allegro")
+    volume, whole, parts = 4 / 3 * torch.pi * 4.0**3 / 20.0, frozen(potential), frozen(potential)
+    whole.block, parts.block = None, 3000
+    assert bytes_of(parts, 100, 20.0) == pytest.approx(bytes_of(whole, 100, 20.0), rel=0.05)
+    frame = liquid(potential.elements, 14, volume, **usual_state(potential))
+    batch = batch_of([frame], potential.elements, 4.0)
+    structure = sum(t.nbytes for t in vars(batch).values() if isinstance(t, torch.Tensor))
+    held = structure + peak_bytes(lambda: parts(batch, forces=True), torch.device("cpu"))
+    assert bytes_of(parts, frame.num_atoms, 20.0) == pytest.approx(held, rel=0.25)
+    assert bytes_of(whole, frame.num_atoms, 20.0) > 3 * held
 
 
 def test_refusals():

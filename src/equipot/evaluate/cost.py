@@ -1,5 +1,6 @@
 """What energies and forces will cost: seconds and memory of a system of any size, from two small ones."""
 
+import copy
 import gc
 import math
 import os
@@ -18,6 +19,7 @@ from equipot.testing.evaluation import usual_state
 from equipot.testing.systems import liquid
 
 SIDES = (8, 12)  # atoms along the edge of the cubes that are measured
+IN_BLOCKS = (1.1, 1.6)  # the same, in parts of the cube that is one block
 SECONDS = 1.0  # at least, for each of them
 
 
@@ -49,7 +51,7 @@ def forecast(potential: Potential, atoms: int, neighbors: float | None = None) -
     ready = frozen(potential)
     device = next(ready.parameters()).device
     points = []
-    for number, held, call in _samples(ready, neighbors):
+    for number, held, call in _samples(ready, atoms, neighbors):
         call()
         points.append((number, _seconds(call, device), held + peak_bytes(call, device)))
     (n0, t0, b0), (n1, t1, b1) = points
@@ -61,7 +63,7 @@ def bytes_of(ready: Potential, atoms: int, neighbors: float) -> float:
     """The memory in the forecast, of a frozen potential that has an energy, without taking the time."""
     device = next(ready.parameters()).device
     points = []
-    for number, held, call in _samples(ready, neighbors):
+    for number, held, call in _samples(ready, atoms, neighbors):
         call()
         points.append((number, held + peak_bytes(call, device)))
     return _line(atoms, *points)
@@ -72,15 +74,22 @@ def volume_per_atom(cutoff: float, neighbors: float) -> float:
     return 4 / 3 * math.pi * cutoff**3 / neighbors
 
 
-def _samples(ready: Potential, neighbors: float) -> Iterator[tuple[int, float, Callable[[], object]]]:
+def _samples(
+    ready: Potential, atoms: int, neighbors: float
+) -> Iterator[tuple[int, float, Callable[[], object]]]:
     """Atoms of a periodic system, bytes of it and of the weights, and its evaluation; for each of the two sizes."""
     weights = sum(t.numel() * t.element_size() for t in (*ready.parameters(), *ready.buffers()))
     volume = volume_per_atom(ready.cutoff, neighbors)
-    for side in SIDES:
+    sides, one = SIDES, copy.copy(ready)
+    if ready.block is not None and atoms * neighbors > ready.block:
+        sides = [math.ceil(part * (ready.block / neighbors) ** (1 / 3)) for part in IN_BLOCKS]
+    else:
+        one.block = None  # what is this small is evaluated whole, and both samples are
+    for side in sides:
         frame = liquid(ready.elements, side, volume, **usual_state(ready))
         batch = batch_of([frame], ready.elements, ready.cutoff).to(next(ready.parameters()).device)
         held = sum(t.numel() * t.element_size() for t in vars(batch).values() if isinstance(t, torch.Tensor))
-        yield frame.num_atoms, float(weights + held), partial(ready, batch, forces=True, targets=("energy",))
+        yield frame.num_atoms, float(weights + held), partial(one, batch, forces=True, targets=("energy",))
 
 
 def _line(atoms: int, small: tuple[int, float], large: tuple[int, float]) -> float:
