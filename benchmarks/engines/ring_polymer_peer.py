@@ -34,7 +34,7 @@ BEADS, DT = 64, 0.25  # fs
 STEPS = {1: 40, BEADS: 4}  # of a round
 DRIVER = """<ffdirect name='equipot' pbc='False'>
     <pes> mace </pes>
-    <parameters> {{ template: {template}, model: {model}, device: cpu, mace_kwargs: {options} }} </parameters>
+    <parameters> {{{{ template: {template}, model: {model}, device: cpu, mace_kwargs: {options} }}}} </parameters>
     <batch_size> {{beads}} </batch_size>
   </ffdirect>"""
 

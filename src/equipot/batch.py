@@ -105,7 +105,9 @@ class AtomicBatch:
         if self.halo is None:
             return tuple(values)
         there = [t for t in values if t is not None]
-        filled = self.of_senders(torch.cat([t.reshape(len(t), math.prod(t.shape[1:])) for t in there], dim=1))
+        filled = self.of_senders(
+            torch.cat([t.reshape(t.shape[0], math.prod(t.shape[1:])) for t in there], dim=1)
+        )
         parts = iter(filled.split([math.prod(t.shape[1:]) for t in there], dim=1))
         return tuple(None if t is None else next(parts).reshape(-1, *t.shape[1:]) for t in values)
 

@@ -300,7 +300,7 @@ def main() -> int:
         if unknown:
             raise SystemExit(f"{unknown[0]}: no arm of that name. There are {', '.join(known)}.")
         bench = Bench(
-            chosen=three_bpa(given.data),
+            chosen=three_bpa(given.data.resolve()),
             peers=peers,
             budget=given.budget,
             result=given.result,

@@ -49,7 +49,7 @@ def export(
 ) -> list[Path]:
     """What an engine needs beside the model file: the files that were written.
 
-    `python_free`: compiled, so that LAMMPS runs without Python; strictly local models only.
+    `python_free`: compiled, so that LAMMPS runs without Python; minutes.
     """
     from equipot.engines.lammps.export import export as export_to_lammps
 

@@ -17,7 +17,7 @@ def export(
         Path | None, typer.Option(help="A structure to start from: any file that ASE reads; its last frame.")
     ] = None,
     python_free: Annotated[
-        bool, typer.Option("--python-free", help="Compile the model for lmp itself (minutes; allegro).")
+        bool, typer.Option("--python-free", help="Compile the model for lmp itself (minutes).")
     ] = False,
     folder: Annotated[Path, typer.Option("--out", "-o", help="Where to write.")] = Path("lammps"),
     quiet: Quiet = False,

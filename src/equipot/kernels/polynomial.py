@@ -217,7 +217,7 @@ def interpret(
             out = out.sum(0, keepdim=True)
         elif slot.kind == "group":
             assert row_pointer is not None and group is not None
-            out = out.new_zeros(len(row_pointer) - 1, *out.shape[1:]).index_add(0, group, out)
+            out = out.new_zeros(row_pointer.shape[0] - 1, *out.shape[1:]).index_add(0, group, out)
         outputs.append(out)
     return tuple(outputs)
 

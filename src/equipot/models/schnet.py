@@ -68,7 +68,7 @@ class Interaction(nn.Module):
         batch: AtomicBatch,
     ) -> Float[Tensor, "atoms channels"]:
         """The change of x."""
-        ones = x.new_ones(len(distances.r), 1)
+        ones = x.new_ones(distances.r.shape[0], 1)
         gathered = edge_product(CONVOLUTION, self.before(x)[:, None], ones, self.filter(distances), batch)
         return self.after(gathered[:, 0])
 

@@ -99,7 +99,7 @@ class PairProduct(nn.Module):
         weights = [] if sums is None else [sums.scaled(irrep)[None] for irrep in irreps.labels]
         polynomial = self._polynomials[grouped, summed]
         found = evaluate(polynomial, *factors, *weights, row_pointer=row_pointer)
-        blocks = (b.reshape(len(b), irrep.dim, n) for b, (n, irrep) in zip(found, irreps, strict=True))
+        blocks = (b.reshape(b.shape[0], irrep.dim, n) for b, (n, irrep) in zip(found, irreps, strict=True))
         return from_spherical(Features(irreps, tuple(blocks)), self.basis)
 
     def _written(self, grouped: bool, summed: bool) -> Polynomial:

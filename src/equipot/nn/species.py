@@ -33,7 +33,8 @@ class SpeciesLinear(Scaled):
         """The mixed features."""
         weights = [self.scaled(weight, constant) for weight, constant in self.matrices()]
         pairs = [(features[irrep], w) for irrep, w in zip(self.irreps_out.labels, weights, strict=True)]
-        if len(species) * self.num_elements <= FEW:
+        atoms = species.shape[0]
+        if isinstance(atoms, torch.SymInt) or atoms * self.num_elements <= FEW:  # traced, for any number
             blocks = [_by_all(x, weight, species) for x, weight in pairs]
         else:
             order = species.argsort(stable=True)
@@ -54,7 +55,7 @@ def _by_all(
 ) -> Float[Tensor, "atoms dim channels_out"]:
     """Every atom times the matrices of all elements, and of the results its own: few operations for few atoms."""
     found = mixed(x, weight.transpose(0, 1).flatten(1)).unflatten(-1, (len(weight), -1))
-    return found[torch.arange(len(x), device=x.device), :, species]
+    return found[torch.arange(x.shape[0], device=x.device), :, species]
 
 
 def _by_element(

@@ -11,19 +11,20 @@ from equipot.potential.potential import Potential
 
 
 def edge_gradients(
-    potential: Potential, batch: AtomicBatch, atoms: int | None = None
+    potential: Potential, batch: AtomicBatch, weights: Float[Tensor, " atoms"] | None = None
 ) -> tuple[Float[Tensor, " atoms"], Float[Tensor, "edges 3"]]:
     """E_i, eV, and g_ij = ∂E/∂r_ij, eV/Å, for every edge of the batch.
 
     E is the energy of the whole system, also where the batch holds a part of it and a halo the rest: gradients pass
-    through the halo. With `atoms`, E is that of the first so many atoms. Forces and virial follow,
-    F_i = Σ_j (g_ij − g_ji) and −Σ_ij r_ij ⊗ g_ij.
+    through the halo. With `weights`, E is Σ w_i E_i: one for atoms that are owned, zero for copies. Forces and virial
+    follow, F_i = Σ_j (g_ij − g_ji) and −Σ_ij r_ij ⊗ g_ij.
     """
     vectors = batch.vectors().detach().requires_grad_(True)
     with torch.enable_grad():
         out = potential(replace(batch, edge_vectors=vectors), targets=("energy",))
         assert out.atomic_energies is not None
-        (gradient,) = torch.autograd.grad(out.atomic_energies[:atoms].sum(), vectors)
+        counted = out.atomic_energies if weights is None else out.atomic_energies * weights
+        (gradient,) = torch.autograd.grad(counted.sum(), vectors)
     return out.atomic_energies.detach(), gradient
 
 

@@ -41,7 +41,7 @@ def export(
 ) -> list[Path]:
     """Write model.equipot, in.lammps and, of a structure, start.data; returns the files.
 
-    `python_free`: a strictly local model compiled by PyTorch, and a plugin that runs it in `lmp` itself; minutes.
+    `python_free`: the model compiled by PyTorch, and a plugin that runs it in `lmp` itself; minutes.
 
     Raises ValueError for a model that cannot be divided among processes, and for a structure that it does not know.
     """

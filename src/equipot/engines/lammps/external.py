@@ -66,7 +66,8 @@ class External:
         x = np.array(extract("x", nelem=total, dim=3)).reshape(-1, 3)
         tags = np.array(extract("id", nelem=total)) - 1
         batch = self._batch(x, np.array(extract("type", nelem=total)) - 1)
-        energies, gradient = edge_gradients(self.interface.potential, batch, atoms)
+        owned = (torch.arange(total, device=batch.positions.device) < atoms).double()
+        energies, gradient = edge_gradients(self.interface.potential, batch, owned)
         on_all = torch.zeros_like(batch.positions)
         on_all = on_all.index_add(0, batch.receivers, gradient).index_add(0, batch.senders, -gradient)
         summed = np.zeros((int(self.lammps.get_natoms()), 3))

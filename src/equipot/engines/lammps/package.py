@@ -1,17 +1,22 @@
-"""A strictly local model as a package that runs without Python: traced with its gradient, compiled by PyTorch.
+"""A model as a package that runs without Python: traced with its gradient, compiled by PyTorch.
 
     make_fx -> torch.export -> AOTInductor -> model.pt2
 
 The package belongs to the processor and the PyTorch that made it. It is compared with the model before it is handed
 over, at shapes that the tracing has not seen.
+
+Nothing is exchanged: a process computes its own atoms and all copies as far as messages reach, and differentiates the
+energy of its own.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from ase.data import chemical_symbols
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.export import Dim
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -23,29 +28,25 @@ from equipot.potential.edge_gradients import edge_gradients
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}  # relative to the largest number
 
-Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # species, row pointer, receivers, senders, vectors
+Inputs = tuple[Tensor, ...]  # species, row pointer, receivers, senders, vectors, weights of the energies
 
 
 def write_package(potential: Potential, path: Path) -> None:
     """Compile, compare, write; takes a minute or more.
 
-    Raises ValueError for a model that passes messages, and for a package that computes other numbers.
+    Raises ValueError for a package that computes other numbers.
     """
     potential = frozen(potential).cpu()
     potential.block = None  # a traced program takes any number of edges
-    if not messages(potential).local:
-        raise ValueError(
-            f"--python-free: {potential.config.model.name} passes messages, whose exchange needs Python. Leave it out,"
-            " or train a strictly local model (allegro)."
-        )
+    reach = messages(potential).cutoffs
     function, example = _function(potential), _inputs(potential, 23, 14, 97, seed=0)
     traced = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*example)
-    rows, atoms, edges = Dim("rows", min=6), Dim("atoms_and_one", min=5), Dim("edges", min=2)
-    program = torch.export.export(
-        traced, example, dynamic_shapes=({0: rows}, {0: atoms}, {0: edges}, {0: edges}, {0: edges})
-    )
+    atoms, edges = {0: Dim("atoms", min=5)}, {0: Dim("edges", min=2)}
+    ends = {0: atoms[0] + 1}
+    program = torch.export.export(traced, example, dynamic_shapes=(atoms, ends, edges, edges, edges, atoms))
     about = {
         "equipot_cutoff": repr(potential.cutoff),
+        "equipot_reach": str(reach),  # of messages, in cutoffs
         "equipot_elements": " ".join(chemical_symbols[z] for z in potential.elements),
     }
     torch._inductor.aoti_compile_and_package(
@@ -57,35 +58,56 @@ def write_package(potential: Potential, path: Path) -> None:
 def _function(potential: Potential) -> Callable[..., tuple[Tensor, Tensor]]:
     """Energies of atoms and gradients of edges, by reference kernels."""
 
-    def nothing(rows: Tensor, forward: bool) -> Tensor:
-        raise AssertionError("a strictly local model exchanges nothing")
-
     def run(
-        species: Tensor, row_pointer: Tensor, receivers: Tensor, senders: Tensor, vectors: Tensor
+        species: Tensor,
+        row_pointer: Tensor,
+        receivers: Tensor,
+        senders: Tensor,
+        vectors: Tensor,
+        weights: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        batch = domain(species, row_pointer, receivers, senders, vectors, nothing)
-        return edge_gradients(potential, batch)
+        batch = domain(species, row_pointer, receivers, senders, vectors, _unused)
+        whole = replace(batch, halo=_Everything(species[:0]))
+        return edge_gradients(potential, whole, weights)
 
     return run
 
 
-def _inputs(potential: Potential, atoms: int, copies: int, edges: int, seed: int) -> Inputs:
-    """Any numbers: edges up to a little beyond the cutoff, between any atoms."""
+def _unused(rows: Tensor, forward: bool) -> Tensor:
+    raise AssertionError("a package exchanges nothing")
+
+
+@dataclass(frozen=True, eq=False)
+class _Everything:
+    """A halo without copies: every atom has a row. With it nothing counts on mirrored edges."""
+
+    species: Int[Tensor, " copies"]
+
+    def fill(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "atoms *rest"]:
+        return values
+
+    def to(self, device: torch.device | str) -> "_Everything":
+        return replace(self, species=self.species.to(device))
+
+
+def _inputs(potential: Potential, atoms: int, others: int, edges: int, seed: int) -> Inputs:
+    """Any numbers: edges up to a little beyond the cutoff, from some atoms to any; every third atom is owned."""
     generator = torch.Generator().manual_seed(seed)
 
     def whole(high: int, size: int) -> Tensor:
         return torch.randint(high, (size,), generator=generator)
 
     receivers = whole(atoms, edges).sort().values
-    counts = torch.bincount(receivers, minlength=atoms)
+    counts = torch.bincount(receivers, minlength=atoms + others)
     directions = torch.randn(edges, 3, generator=generator, dtype=torch.float64)
     lengths = torch.linspace(0.3, 1.05, edges, dtype=torch.float64)[:, None] * potential.cutoff
     return (
-        whole(len(potential.elements), atoms + copies),
+        whole(len(potential.elements), atoms + others),
         torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
         receivers,
-        whole(atoms + copies, edges),
+        whole(atoms + others, edges),
         lengths * directions / directions.norm(dim=1, keepdim=True),
+        (torch.arange(atoms + others) % 3 == 0).double(),
     )
 
 

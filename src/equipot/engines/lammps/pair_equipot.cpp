@@ -12,9 +12,11 @@
 // While the energies are computed, the other side may ask to exchange features of the atoms: forward sets the rows of copies to those of
 // their owners, reverse adds the rows of copies to those of their owners. Every process has to ask as often as the others.
 //
-// With EQUIPOT_PACKAGE defined it is `pair_style equipot/package`, and NAME a strictly local model that PyTorch compiled:
-// no Python takes part. Its inputs are the elements of atoms and copies, the place of the first edge of every atom and of
-// the last, i, j, and r_ij; its outputs the energies and the gradients.
+// With EQUIPOT_PACKAGE defined it is `pair_style equipot/package`, and NAME a model that PyTorch compiled: no Python takes
+// part, and nothing is exchanged. Where messages reach several cutoffs, edges of copies are collected as well, as far as
+// the energies of owned atoms depend on them. Its inputs are the elements of the atoms, the place of the first edge of
+// every atom and of the last, i, j, r_ij, and one for every owned atom, zero for every copy; its outputs the energies and
+// the gradients of those that are owned.
 //
 // Part of equipot, MIT license. Linked with LAMMPS, which is under the GPL, the binary is, too: it is built where it
 // is used.
@@ -29,6 +31,7 @@
 #include "neighbor.h"
 #include "pair.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -113,7 +116,15 @@ class PairEquipot : public Pair {
   void init_style() override
   {
     if (!force->newton_pair) error->all(FLERR, "pair_style {} needs newton on", STYLE);
-    neighbor->add_request(this, NeighConst::REQ_FULL);
+    if (reach == 1) {
+      neighbor->add_request(this, NeighConst::REQ_FULL);
+      return;
+    }
+    neighbor->add_request(this, NeighConst::REQ_FULL | NeighConst::REQ_GHOST);
+    if (comm->mode != Comm::SINGLE)
+      error->all(FLERR, "pair_style {} of a model that passes messages needs comm_modify mode single", STYLE);
+    comm->cutghostuser = std::max(comm->cutghostuser, reach * cutoff + neighbor->skin);
+    told = false;
   }
 
   double init_one(int, int) override { return cutoff; }
@@ -122,6 +133,7 @@ class PairEquipot : public Pair {
   {
     ev_init(eflag, vflag);
     collect();
+    tell();
     const int64_t n = atom->nlocal, edges = i_.size();
     energy_.assign(n, 0.0);
     g_.assign(3 * edges, 0.0);
@@ -184,6 +196,8 @@ class PairEquipot : public Pair {
 
  private:
   double cutoff = 0.0;
+  int reach = 1;        // in cutoffs, of the messages that are not exchanged
+  bool told = true;     // what that costs
   std::vector<int64_t> i_, j_, element_;
   std::vector<double> r_, energy_, g_;
   char *rows_ = nullptr;
@@ -199,8 +213,10 @@ class PairEquipot : public Pair {
     try {
       package = std::make_unique<torch::inductor::AOTIModelPackageLoader>(name);
       auto about = package->get_metadata();
-      if (!about.count("equipot_cutoff")) return std::string(name) + " was not made by equipot export --python-free";
+      if (!about.count("equipot_cutoff") || !about.count("equipot_reach"))
+        return std::string(name) + " was not made by this version of equipot export --python-free";
       cutoff = std::stod(about["equipot_cutoff"]);
+      reach = std::stoi(about["equipot_reach"]);
       std::vector<std::string> known;
       std::istringstream words(about["equipot_elements"]);
       for (std::string word; words >> word;) known.push_back(word);
@@ -226,24 +242,39 @@ class PairEquipot : public Pair {
     const int64_t n = atom->nlocal, total = n + atom->nghost, edges = i_.size();
     if (n == 0) return "";
     try {
-      std::vector<int64_t> all(total + PAD, species[0]), rows(n + PAD + 1, 0), i(i_), j(j_);
-      for (int64_t k = 0; k < n; k++) all[k] = species[element_[k]];
-      for (int64_t k = n; k < total; k++) all[k + PAD] = species[element_[k]];
-      for (auto &sender : j) sender += sender >= n ? PAD : 0;
+      // owned atoms, then copies that have edges, in their order, then the others that are needed
+      std::vector<int64_t> place(total, -1), all, i(i_), j(j_);
+      auto put = [&](int64_t k) {
+        if (place[k] < 0) {
+          place[k] = all.size();
+          all.push_back(species[element_[k]]);
+        }
+      };
+      for (int64_t k = 0; k < n; k++) put(k);
+      for (int64_t k : i_) put(k);
+      for (int64_t k : j_) put(k);
+      for (auto &k : i) k = place[k];
+      for (auto &k : j) k = place[k];
+      const int64_t last = all.size(), number = last + PAD;
+      all.resize(number, species[0]);
       for (int64_t k = 0; k < 2; k++) {
-        i.push_back(n);
-        j.push_back(n + 1);
+        i.push_back(last);
+        j.push_back(last + 1);
         r_.insert(r_.end(), {2 * cutoff, 0.0, 0.0});
       }
+      std::vector<int64_t> rows(number + 1, 0);
       for (int64_t receiver : i) rows[receiver + 1]++;
-      for (int64_t k = 0; k < n + PAD; k++) rows[k + 1] += rows[k];
-      const auto whole = at::TensorOptions().dtype(at::kLong);
+      for (int64_t k = 0; k < number; k++) rows[k + 1] += rows[k];
+      std::vector<double> owned(number, 0.0);
+      std::fill(owned.begin(), owned.begin() + n, 1.0);
+      const auto whole = at::TensorOptions().dtype(at::kLong), real = at::TensorOptions().dtype(at::kDouble);
       c10::InferenceMode guard;
-      auto out = package->run({at::from_blob(all.data(), {total + PAD}, whole),
-                               at::from_blob(rows.data(), {n + PAD + 1}, whole),
+      auto out = package->run({at::from_blob(all.data(), {number}, whole),
+                               at::from_blob(rows.data(), {number + 1}, whole),
                                at::from_blob(i.data(), {edges + 2}, whole),
                                at::from_blob(j.data(), {edges + 2}, whole),
-                               at::from_blob(r_.data(), {edges + 2, 3}, at::TensorOptions().dtype(at::kDouble))});
+                               at::from_blob(r_.data(), {edges + 2, 3}, real),
+                               at::from_blob(owned.data(), {number}, real)});
       const auto energies = out[0].contiguous(), gradients = out[1].contiguous();
       memcpy(energy_.data(), energies.data_ptr<double>(), n * sizeof(double));
       memcpy(g_.data(), gradients.data_ptr<double>(), 3 * edges * sizeof(double));
@@ -293,17 +324,41 @@ class PairEquipot : public Pair {
     i_.clear();
     j_.clear();
     r_.clear();
-    for (int ii = 0; ii < list->inum; ii++) {
-      const int i = list->ilist[ii], *neighbors = list->firstneigh[i];
-      for (int jj = 0; jj < list->numneigh[i]; jj++) {
-        const int j = neighbors[jj] & NEIGHMASK;
-        const double d[3] = {x[j][0] - x[i][0], x[j][1] - x[i][1], x[j][2] - x[i][2]};
-        if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] > cutoff * cutoff) continue;
-        i_.push_back(i);
-        j_.push_back(j);
-        r_.insert(r_.end(), d, d + 3);
+    std::vector<int> layer(list->ilist, list->ilist + list->inum), next;
+    std::vector<char> seen(total, 0);
+    for (int i : layer) seen[i] = 1;
+    for (int hop = 1; hop <= reach; hop++) {
+      next.clear();
+      for (int i : layer) {
+        const int *neighbors = list->firstneigh[i];
+        for (int jj = 0; jj < list->numneigh[i]; jj++) {
+          const int j = neighbors[jj] & NEIGHMASK;
+          const double d[3] = {x[j][0] - x[i][0], x[j][1] - x[i][1], x[j][2] - x[i][2]};
+          if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] > cutoff * cutoff) continue;
+          i_.push_back(i);
+          j_.push_back(j);
+          r_.insert(r_.end(), d, d + 3);
+          if (!seen[j]) next.push_back(j);
+          seen[j] = 1;
+        }
       }
+      layer.swap(next);
     }
+  }
+
+  // What it costs that copies are computed, once a run
+  void tell()
+  {
+    if (told) return;
+    told = true;
+    int64_t mine[2] = {0, (int64_t) i_.size()}, sum[2];
+    for (int64_t i : i_) mine[0] += i < atom->nlocal;
+    MPI_Allreduce(mine, sum, 2, MPI_INT64_T, MPI_SUM, world);
+    if (comm->me == 0)
+      utils::logmesg(lmp,
+                     "equipot: messages reach {} cutoffs, and copies are computed that far: {:.2f} times the edges of "
+                     "the atoms themselves\n",
+                     reach, sum[0] ? (double) sum[1] / sum[0] : 1.0);
   }
 
   void add(int i, int j, const double *r, const double *g)
