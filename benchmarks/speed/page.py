@@ -33,6 +33,20 @@ one run, the same threads, the same allocator settings. The mode of the package 
 The hyper-parameters are the same as far as a package can express them; numbers of parameters are in the result file.
 PaiNN has the same weights, and the same energies.
 """
+OWED = {"painn": 8, "schnet": 8, "nequip": 4, "allegro": 4, "mace": 15, "tensornet": 4}  # times
+TRAINING_OWED = 3
+MISSED = """\
+### What misses its goal
+
+Owed are {owed} times the speed of the package, and {train} times for a training step. Below that are {missed}.
+
+One molecule waits for calls, not for arithmetic: PaiNN's energy and forces of aspirin are some two hundred operations
+of a few microseconds, and half of the time is products of matrices and the edge operation, bound by reading weights
+and tables. What was tried (replaying without autograd, compiling the whole function, programs for activations, gates
+and read-outs) and what it gained is in [decision 26](decisions/0026-activations-on-the-tape.md); what is left is one
+program for all that lies between two edge operations. A third of SchNet's step is products of matrices on all edges,
+which both sides compute alike; the rest is spread over passes through the edges and channels of its radial networks.
+"""
 ALONE = """\
 ## Beside nobody
 
@@ -61,6 +75,16 @@ to a fifth off.
 """
 
 
+def missed(record: records.Record) -> list[str]:
+    """Pairs and cases in which a package is less than so many times as slow."""
+    found = []
+    for entry in record["runs"].values():
+        owed = TRAINING_OWED if entry["case"] == "train" else OWED[entry["pair"].split("-")[0]]
+        if "failed" not in entry and entry["ratio"] < owed:
+            found.append(f"{entry['pair']} on {entry['case']} ({entry['ratio']:.1f})")
+    return found
+
+
 def page() -> str:
     """The whole page, of the result files that are there."""
     parts = [HEAD]
@@ -68,6 +92,9 @@ def page() -> str:
         record = records.load(module.RESULT)
         if record["runs"]:
             parts.append("\n".join([text, *module.table(record), ""]))
+        if module is peers and (below := missed(record)):
+            owed = ", ".join(f"{n} ({name})" for name, n in OWED.items())
+            parts.append(MISSED.format(owed=owed, train=TRAINING_OWED, missed=", ".join(below)))
     return "\n".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""SiLU: the compiled one and PyTorch's."""
+"""SiLU and the shifted softplus: the compiled ones and PyTorch's."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from equipot.config import parse
 from equipot.data.collate import batch_of
 from equipot.kernels.cpu import polynomial as cpu
 from equipot.nn import activation
-from equipot.nn.activation import SiLU
+from equipot.nn.activation import ShiftedSoftplus, SiLU
 from equipot.potential import PotentialConfig
 from kernels.test_cpu import has_compiler
 
@@ -16,14 +16,15 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.mark.skipif(not has_compiler(), reason="no C++ compiler: PyTorch computes everything")
-def test_compiled_equals_pytorch_to_second_derivatives(monkeypatch):
+@pytest.mark.parametrize("activation_type", [SiLU, ShiftedSoftplus])
+def test_compiled_equals_pytorch_to_second_derivatives(activation_type, monkeypatch):
     monkeypatch.setattr(activation, "FEW", 0)
     calls = []
     run = cpu.run
     monkeypatch.setattr(cpu, "run", lambda *given: calls.append(1) or run(*given))
     x = torch.linspace(-9, 9, 3 * 5 * 16).reshape(3, 5, 16).mT.contiguous().mT.requires_grad_(True)
     results = []
-    for function in (SiLU(), torch.nn.SiLU()):
+    for function in (activation_type(), activation_type().eval()):
         y = function(x)
         (first,) = torch.autograd.grad(y, x, torch.cos(y.detach()), create_graph=True)
         (second,) = torch.autograd.grad((first.square() * x).sum(), x)
@@ -42,7 +43,7 @@ def test_what_is_small_or_not_trained_is_left_to_pytorch(monkeypatch):
 
 
 @pytest.mark.skipif(not has_compiler(), reason="no C++ compiler: PyTorch computes everything")
-@pytest.mark.parametrize("name", ["tensornet", "nequip"])
+@pytest.mark.parametrize("name", ["tensornet", "nequip", "schnet"])
 def test_training_on_forces_has_the_same_gradients(name, monkeypatch):
     """Of all weights, through the second derivative of radial networks of 16 hidden channels."""
     options = {"nequip": {"radial_hidden": (16,), "l_max": 1}}.get(name, {})

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import nn
 
-from equipot.nn.activation import SiLU
-from equipot.nn.dense import AtomicEmbedding, NormalizedLinear, ShiftedSoftplus, dense, mlp, normalized_mlp
+from equipot.nn.activation import ShiftedSoftplus, SiLU
+from equipot.nn.dense import AtomicEmbedding, NormalizedLinear, dense, mlp, normalized_mlp
 
 
 def test_shifted_softplus():

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
 from equipot.models.architecture import ArchitectureConfig
+from equipot.nn.activation import ShiftedSoftplus
 from equipot.nn.cutoff import EnvelopeName, envelope
-from equipot.nn.dense import AtomicEmbedding, ShiftedSoftplus, dense, mlp
+from equipot.nn.dense import AtomicEmbedding, dense, mlp
 from equipot.nn.radial import RadialName, radial_basis
 from equipot.nn.radial_network import Distances, RadialNetwork
 from equipot.nn.readout import DenseReadout

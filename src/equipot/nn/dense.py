@@ -14,14 +14,6 @@ from equipot.tensor.activation import SILU_FACTOR
 from equipot.tensor.linear import Scaled
 
 
-class ShiftedSoftplus(nn.Module):
-    """ln(1 + eˣ) − ln 2: smooth everywhere, zero at zero. Schütt et al., NeurIPS 2017."""
-
-    def forward(self, x: Float[Tensor, "*batch channels"]) -> Float[Tensor, "*batch channels"]:
-        """Element by element."""
-        return F.softplus(x) - math.log(2)
-
-
 def dense(num_in: int, num_out: int, *, bias: bool = True) -> nn.Linear:
     """A linear layer with Xavier-uniform weights and zero biases, as SchNet and PaiNN start."""
     layer = nn.Linear(num_in, num_out, bias=bias)
