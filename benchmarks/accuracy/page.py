@@ -49,9 +49,10 @@ Each package on one thread for the same processor time, start-up included, the s
 are opened once, by one evaluator. "Its recipe" is the documented one; a row "with the recipe of" another package tells
 what the recipe is worth and what the code. What a package is like after a few epochs says little of what it reaches in
 hours. Rows without a number of seeds are one seed; those of ten minutes are older than equipot's compiled products. The
-last column is of NVE dynamics of one molecule from the first frame at 1200 K, steps of {timestep} fs. What the
-[protocol]({decision}) asks for besides, and why it is not here. Made by
-`python benchmarks/accuracy/equal_time/equal_time.py DATA`.
+last column is of NVE dynamics of one molecule from the first frame at 1200 K, steps of {timestep} fs. The second column
+has the time that was really taken, on a machine both of whose cores were busy: lengths were set on a quiet one, and
+NequIP with equipot's recipe, which took most, is flattered. What the [protocol]({decision}) asks for besides, why it is
+not here, and what we learned is in decision 39. Made by `python benchmarks/accuracy/equal_time/equal_time.py DATA`.
 """
 TUNED = """\
 Learning rate and batch, three values each, chosen by the forces of the validation frames of seed 1 (bold); the test
