@@ -68,11 +68,10 @@ def ours(beads: int) -> None:
     print(json.dumps(timed(ring.step, STEPS[beads])))
 
 
-def answer(command: list[str]) -> dict[str, float]:
+def answer(command: list[str], **more: str) -> dict[str, float]:
     """What a side prints last, alone on one thread."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    # mace's e3nn 0.4 reads a pickle of its own when imported; nobody else is allowed to
-    set_here = {**os.environ, **threads, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
+    set_here = {**os.environ, **threads, **more}
     done = subprocess.run(command, env=set_here, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr[-3000:]}")
@@ -94,7 +93,8 @@ def measure(peers: Path, rounds: int) -> dict[str, Any]:
                 given.write_text(text(beads, DRIVER.format(template=ASPIRIN, **names)))
                 side = [str(python), str(HERE / "mace_ring.py"), str(given), str(names["model"])]
                 found = {
-                    "mace": answer([*side, str(STEPS[beads])]),
+                    # mace's e3nn 0.4 reads a pickle of its own when imported; nobody else is allowed to
+                    "mace": answer([*side, str(STEPS[beads])], TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1"),
                     "equipot": answer([sys.executable, __file__, "--side", str(beads)]),
                 }
                 for name, one in found.items():
