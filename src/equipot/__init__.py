@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         read,
         relax,
         spectrum,
+        spectrum_beside,
         train,
     )
 
@@ -38,6 +39,7 @@ __all__ = [
     "read",
     "relax",
     "spectrum",
+    "spectrum_beside",
     "train",
 ]
 

@@ -207,8 +207,18 @@ def test_spectrum_leaves_figures_and_numbers(equipot, tiny, tmp_path):
     assert said.code == 0
     assert {p.name for p in tmp_path.iterdir()} == {
         f"{kind}.{suffix}" for kind in ("ir", "power") for suffix in ("csv", "json", "png")
-    }
+    } | {"report.html"}
     assert "kinds=('ir', 'power')" in said.out
+
+
+def test_spectra_of_two_runs_in_one_figure(equipot, tiny, tmp_path):
+    said = equipot(f"spectrum {tiny.dynamics} --power --beside {tiny.dynamics} --out {tmp_path}")
+    assert said.code == 0, said.err
+    assert "equipot.spectrum_beside" in said.out
+    kept = json.loads((tmp_path / "power.json").read_text())["beside"][0]
+    assert kept["run"].endswith("(classical)") and all(row["shift_cm-1"] == 0 for row in kept["shifts"])
+    missing = equipot(f"spectrum {tiny.dynamics} --beside {tmp_path / 'no'} --out {tmp_path}")
+    assert missing.code == 2 and "md.json: no such file" in missing.err
 
 
 def test_info_needs_no_weights(equipot, tiny):

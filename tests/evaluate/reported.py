@@ -43,6 +43,7 @@ def dynamics(folder: Path, drift: float = 1e-6, status: str = "finished") -> Pat
     folder.mkdir()
     header = {
         "engine": "ase", "temperature": 300.0, "dt": 0.5, "stride": 4, "replicas": 2, "masses": [16.0, 1.0, 1.0],
+        "elements": ["O", "H", "H"],
         "phases": [
             {"name": "nvt", "steps": 20, "thermostat": "langevin", "tau": 100.0},
             {"name": "nve", "steps": 40, "thermostat": None, "tau": None},

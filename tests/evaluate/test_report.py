@@ -17,15 +17,17 @@ from equipot.deploy.document import Proof
 from equipot.deploy.model_file import describe, save
 from equipot.evaluate.metrics import Comparison
 from equipot.evaluate.readable import duration, number
-from equipot.evaluate.report import verdict, write_report
+from equipot.evaluate.report import verdict, write_report, write_simulation_report
 from equipot.evaluate.report.material import gather
 from equipot.evaluate.report.page import Drawing, Section, csv, drawings, page
 from equipot.evaluate.report.physics import stretchable
 from equipot.evaluate.report.relative import above_references, r_squared, relative_error
 from equipot.evaluate.report.worst import bonds, per_frame
 from equipot.potential import Potential, PotentialConfig
+from equipot.spectra.spectrum import spectrum
 from equipot.train.dataset import load as load_data
 from evaluate import reported
+from spectra import bent
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +246,25 @@ def test_numbers_are_printed_without_exponents_where_they_can_be_read(value, sho
 
 def test_times_are_printed_in_their_natural_unit():
     assert [duration(x) for x in (59.0, 600.0, 9000.0, 1e6)] == ["59 s", "10.0 min", "2.5 h", "11.6 days"]
+
+
+def test_a_report_of_a_simulation_judges_its_dynamics_and_shows_the_proofs(tmp_path):
+    run = reported.dynamics(tmp_path / "md", drift=1e-3)
+    found = spectrum(bent.trajectory(50.0, replicas=2, steps=4000), kinds=("ir",))
+    proof = Proof(name="engine lammps", value=1e-12, limit=1e-6, passed=True, detail="1 frame")
+    out = write_simulation_report(run, found, tmp_path / "report.html", "equipot.spectrum('md')", [proof])
+    text = out.read_text(encoding="utf-8")
+    assert sections(text) == "verdict spectra dynamics proofs again"
+    assert "H2O at 300 K: infrared spectra" in text and "Amber: usable with care." in text
+    assert "energy in dynamics drifts by 1.0 meV/atom/ps" in text and "engine lammps" in text
+    assert "equipot.spectrum(&#x27;md&#x27;)" in text
+
+
+def test_the_account_of_ring_polymers_is_shown_and_not_judged_as_energy(tmp_path):
+    run = reported.dynamics(tmp_path / "md", drift=1.0)
+    header = json.loads((run / "md.json").read_text())
+    (run / "md.json").write_text(json.dumps({**header, "ring": {"beads": 8, "method": "trpmd"}}))
+    found = spectrum(bent.trajectory(50.0, replicas=2, steps=4000), kinds=("power",))
+    text = write_simulation_report(run, found, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "conserved quantity, per bead: drift" in text and "energy in dynamics drifts" not in text
+    assert sections(text) == "verdict spectra dynamics"

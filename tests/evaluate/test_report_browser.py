@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from equipot.evaluate.report import write_report
+from equipot.evaluate.report import write_report, write_simulation_report
+from equipot.spectra.beside import with_beside
 from equipot.spectra.spectrum import spectrum
 from evaluate import reported
 from spectra import bent
@@ -43,6 +44,16 @@ def report(tmp_path_factory):
     return write_report(run, dynamics=reported.dynamics(folder / "md"), spectra=found)
 
 
+@pytest.fixture(scope="module")
+def simulation(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulation")
+    found, other = (
+        spectrum(bent.trajectory(50.0, replicas=2, steps=4000, seed=k), harmonic=bent.modes()) for k in (1, 2)
+    )
+    found = with_beside(found, "one", "another", other)
+    return write_simulation_report(reported.dynamics(folder / "md"), found, folder / "report.html")
+
+
 def wait_until_drawn(browser, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while browser.execute_script("return document.documentElement.dataset.ready") != "yes":
@@ -51,11 +62,12 @@ def wait_until_drawn(browser, seconds: float = 60.0) -> None:
 
 
 @pytest.mark.browser
-def test_a_browser_draws_every_figure_without_complaint(report, browser):
-    browser.get(report.as_uri())
+@pytest.mark.parametrize(("page", "least"), [("report", 14), ("simulation", 4)])
+def test_a_browser_draws_every_figure_without_complaint(page, least, request, browser):
+    browser.get(request.getfixturevalue(page).as_uri())
     wait_until_drawn(browser)
     figures = browser.execute_script(_DRAWN)
-    assert len(figures) >= 14
+    assert len(figures) >= least
     for figure in figures:
         assert figure["wanted"] > 0 and figure["traces"] > 0, figure
         assert figure["width"] > 100 and figure["height"] > 100, figure
@@ -88,9 +100,10 @@ def test_learning_curves_run_over_steps_at_a_touch(report, browser):
 
 
 @pytest.mark.browser
-def test_a_phone_never_scrolls_sideways(report, browser):
+@pytest.mark.parametrize("page", ["report", "simulation"])
+def test_a_phone_never_scrolls_sideways(page, request, browser):
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(report.as_uri())
+    browser.get(request.getfixturevalue(page).as_uri())
     wait_until_drawn(browser)
     assert browser.execute_script(_OVERFLOW) <= 0

@@ -117,15 +117,27 @@ def imports(arm: Arm) -> dict[str, str]:
 
 
 def length_for(arm: Arm, chosen: MoleculeSet, budget: float, path: Path, folder: Path) -> int:
-    """Epochs or steps in the budget, from two short runs on a tenth of the frames, kept in the result file."""
+    """Epochs or steps in the budget, from two short runs on a tenth of the frames, kept in the result file.
+
+    Programs that a package compiles are kept by PyTorch from run to run: a run before these two makes them, and its
+    time is kept apart. The budget is without it, to the advantage of who compiles.
+    """
     known, name = records.load(path).get("costs", {}), arm.cost_as or arm.name
     if name not in known:
         share = 10 if arm.kind in NEEDS else 1
         files = files_of(chosen, 450 // share, 1, folder / "short", 50 // share)
         few, many = SHORT[arm.kind]
+        cold = train(arm, files, folder / "cold", few, 1) if arm.settings.get("compile_mode") else None
         first, second = (train(arm, files, folder / f"short-{n}", n, 1) for n in (few, many))
+        if second <= first:
+            raise RuntimeError(
+                f"{arm.name}: {many} epochs or steps took {second:.0f} s, {few} took {first:.0f} s. Run it again on a"
+                " machine that does nothing else."
+            )
         each = share * (second - first) / (many - few)
         known[name] = {"start": first - few * each / share, "each": each}
+        if cold is not None:
+            known[name]["compilation"] = cold - first
         records.note(path, "costs", {**records.load(path).get("costs", {}), name: known[name]})
     cost = known[name]
     return max(1, int((budget - cost["start"]) / cost["each"]))

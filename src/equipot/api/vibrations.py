@@ -10,16 +10,19 @@ from ase import Atoms
 from equipot.api.model import Model, load
 from equipot.data.read import read
 from equipot.engines.ase import Calculator
+from equipot.engines.header import model_hash
 from equipot.engines.isotopes import mass, masses_of
 from equipot.engines.relax import Relaxation
 from equipot.engines.relax import relax as relax_structure
 from equipot.engines.trajectories import files
+from equipot.evaluate.report import write_simulation_report
 from equipot.spectra.displacements import modes_of
 from equipot.spectra.harmonic import Harmonic
 from equipot.spectra.phonons.calculation import phonons as phonons_of
 from equipot.spectra.phonons.minimum import to_minimum
 from equipot.spectra.phonons.result import Born, Phonons
 from equipot.spectra.rates import with_dipole_rates
+from equipot.spectra.result import Spectra
 from equipot.spectra.trajectory import Trajectory, read_run
 from equipot.train.run import Observer, Say
 
@@ -108,3 +111,12 @@ def recorded(run: str | Path, model: Model | None = None) -> Trajectory:
     if not names & set(model.potential.targets):
         return found
     return with_dipole_rates(found, model.potential, first_structure(run), source=model.path.name)
+
+
+def report_of(
+    run: str | Path, spectra: Spectra, out: Path, made_by: str = "", model: Model | None = None
+) -> Path:
+    """One HTML file about a run and its spectra; with the proofs of `model` if that is what moved the atoms."""
+    same = model is not None and model_hash(model.potential) == spectra.header.model
+    proven = model.document.proofs if model is not None and same else None
+    return write_simulation_report(Path(run), spectra, out, made_by, proven)

@@ -44,12 +44,15 @@ def spectrum(
     limits: Annotated[
         str | None, typer.Option("--range", help="Of the comparison, 1/cm, for example 400:4000.")
     ] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Another run in the same figures, say with quantum nuclei.")
+    ] = None,
     broaden: Annotated[float, typer.Option(help="Both spectra in the comparison, FWHM in 1/cm.")] = 0.0,
     folder: Out = None,
     quiet: Quiet = False,
     json_: AsJson = False,
 ) -> None:
-    """Power, infrared and Raman spectra of a run: figures, CSV, JSON. All three without a flag."""
+    """Power, infrared and Raman spectra of a run: figures, CSV, JSON and a report. All three without a flag."""
     chosen = tuple(k for k, wanted in (("ir", ir), ("raman", raman), ("power", power)) if wanted)
     options: dict[str, Any] = {
         "kinds": chosen or None, "resolution": resolution, "window": window, "quantum": quantum,
@@ -57,7 +60,13 @@ def spectrum(
     }  # fmt: skip
     defaults = signature(api.spectrum).parameters
     changed = {n: v for n, v in options.items() if v != defaults[n].default}
-    say(f"Python: {call('equipot.spectrum', run, **changed)}", quiet=quiet or json_)
+    others = beside or []
+    python = (
+        call("equipot.spectrum_beside", run, others, **changed)
+        if others
+        else call("equipot.spectrum", run, **changed)
+    )
+    say(f"Python: {python}", quiet=quiet or json_)
     loaded = None if model is None else api.load(model)
     if mass and loaded is None:
         raise ValueError(
@@ -66,15 +75,23 @@ def spectrum(
     measured = None if reference is None else api.read_measured(reference)
     isotopes = parse_masses(mass or [])
     harmonic = None if loaded is None else api.harmonic(loaded, api.first_structure(run), isotopes)
-    found = api.spectrum(api.recorded(run, loaded), **options, harmonic=harmonic)
+    trajectories = [api.recorded(place, loaded) for place in (run, *others)]
+    options["harmonic"] = harmonic
+    found = (
+        api.spectrum_beside(trajectories[0], trajectories[1:], **options)
+        if others
+        else api.spectrum(trajectories[0], **options)
+    )
     if measured is not None:
         found = with_measured(
             found, measured, chosen[0] if len(chosen) == 1 else None, _limits(limits), broaden
         )
-    written = found.write(folder or run / "spectra")
+    place = folder or run / "spectra"
+    written = found.write(place)
     if harmonic is not None:
-        written.append((folder or run / "spectra") / "harmonic.json")
+        written.append(place / "harmonic.json")
         write_harmonic(harmonic, written[-1])
+    written.append(api.report_of(run, found, place / "report.html", python, loaded))
     if json_:
         compared = {k: s.comparison.document() for k, s in found.kinds.items() if s.comparison is not None}
         as_json({"files": [str(p) for p in written], "header": asdict(found.header), "comparison": compared})

@@ -1,6 +1,7 @@
 """Figures of spectra: a static one for paper and an interactive one for the report."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +14,7 @@ from equipot.spectra.result import Spectra, Spectrum
 
 #: distinguishable without colour vision (Okabe and Ito)
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
+OTHERS = ("#CC79A7", "#E69F00", "#56B4E9")  # of other runs
 
 _RANGES = {"ir": (4000.0, 400.0), "raman": (0.0, 4000.0), "power": (0.0, 4000.0)}
 _UNITS = {
@@ -107,11 +109,15 @@ def _draw(axes: Axes, one: Spectrum, normalize: str | None, overlay: Overlay | N
     overlay = _overlay(one, overlay)
     value, error = factor * one.value, factor * one.stderr
     axes.fill_between(one.wavenumber, value - error, value + error, color=BLUE, alpha=0.3, linewidth=0)
-    axes.plot(one.wavenumber, value, color=BLUE, linewidth=1.0, label="dynamics")
+    axes.plot(one.wavenumber, value, color=BLUE, linewidth=1.0, label=one.run)
+    for color, other in zip(cycle(OTHERS), one.beside, strict=False):
+        nu, y, dy = other.spectrum.wavenumber, factor * other.spectrum.value, factor * other.spectrum.stderr
+        axes.fill_between(nu, y - dy, y + dy, color=color, alpha=0.3, linewidth=0)
+        axes.plot(nu, y, color=color, linewidth=1.0, label=other.name)
     drawn = {name: (x, _matched(one, x, y) * factor) for name, (x, y) in overlay.items()}
     for name, (x, y) in drawn.items():
         axes.plot(x, y, color=ORANGE, linewidth=1.0, label=name)
-    if drawn:
+    if drawn or one.beside:
         axes.legend(frameon=False, fontsize=8)
     axes.axhline(0.0, color=GREY, linewidth=0.5)
     axes.set_ylabel(f"{one.label}\n{unit}", fontsize=8)
@@ -119,7 +125,9 @@ def _draw(axes: Axes, one: Spectrum, normalize: str | None, overlay: Overlay | N
     shown = (one.wavenumber >= low) & (one.wavenumber <= high) & np.isfinite(value)
     if shown.any():
         top, bottom = float(np.max(value[shown] + error[shown])), float(np.min(value[shown]))
-        top = max([top, *(float(y[(x >= low) & (x <= high)].max(initial=0.0)) for x, y in drawn.values())])
+        others = [o.spectrum for o in one.beside]
+        over = [*drawn.values(), *((o.wavenumber, factor * (o.value + o.stderr)) for o in others)]
+        top = max([top, *(float(np.nanmax(y[(x >= low) & (x <= high)], initial=0.0)) for x, y in over)])
         axes.set_ylim(min(0.0, bottom) - 0.03 * top, 1.05 * top)
 
 
@@ -136,13 +144,10 @@ def _draw_sticks(axes: Axes, one: Spectrum) -> None:
 
 def _traces(one: Spectrum, factor: float, overlay: Overlay | None) -> list[go.Scatter]:
     overlay = _overlay(one, overlay)
-    x, y, error = one.wavenumber, factor * one.value, factor * one.stderr
-    hidden = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-    traces = [
-        go.Scatter(x=x, y=y - error, **hidden),
-        go.Scatter(x=x, y=y + error, fill="tonexty", fillcolor="rgba(0,114,178,0.3)", **hidden),
-        go.Scatter(x=x, y=y, name="dynamics", line={"color": BLUE, "width": 1.4}),
-    ]
+    traces = _band(one, one.run, factor, BLUE)
+    for color, other in zip(cycle(OTHERS), one.beside, strict=False):
+        traces += _band(other.spectrum, other.name, factor, color)
+    x = one.wavenumber
     for name, values in one.components.items():
         if name != "depolarization" and "dielectric" not in name:  # on another scale
             traces.append(
@@ -152,6 +157,18 @@ def _traces(one: Spectrum, factor: float, overlay: Overlay | None) -> list[go.Sc
         scaled = factor * _matched(one, nu, values)
         traces.append(go.Scatter(x=nu, y=scaled, name=name, line={"color": ORANGE, "width": 1.2}))
     return traces
+
+
+def _band(one: Spectrum, name: str, factor: float, color: str) -> list[go.Scatter]:
+    """A curve with one standard error."""
+    x, y, error = one.wavenumber, factor * one.value, factor * one.stderr
+    hidden = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    red, green, blue = (int(color[k : k + 2], 16) for k in (1, 3, 5))
+    return [
+        go.Scatter(x=x, y=y - error, **hidden),
+        go.Scatter(x=x, y=y + error, fill="tonexty", fillcolor=f"rgba({red},{green},{blue},0.3)", **hidden),
+        go.Scatter(x=x, y=y, name=name, line={"color": color, "width": 1.4}),
+    ]
 
 
 def _sets(one: Spectrum) -> list[tuple[Sticks, str, str]]:

@@ -60,6 +60,7 @@ def json_text(spectrum: Spectrum, header: Header) -> str:
         "matches": [asdict(row) for row in spectrum.matches],
         "harmonic": _sticks(spectrum.sticks),
         "reference": _sticks(spectrum.reference),
+        "beside": [other.document() for other in spectrum.beside],
         "comparison": None if spectrum.comparison is None else spectrum.comparison.document(),
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)

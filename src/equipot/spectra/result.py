@@ -13,6 +13,7 @@ from equipot.spectra.harmonic import Sticks
 from equipot.spectra.peaks import Match, Peak
 
 if TYPE_CHECKING:
+    from equipot.spectra.beside import Beside
     from equipot.spectra.comparison import Comparison
 
 
@@ -60,6 +61,8 @@ class Spectrum:
     reference: Sticks | None = None  # those of another method, drawn beside them
     comparison: "Comparison | None" = None  # with a measured spectrum
     matches: tuple[Match, ...] = ()  # peaks beside the reference, or beside the sticks where there is none
+    run: str = "dynamics"  # the name of the curve
+    beside: "tuple[Beside, ...]" = ()  # those of other runs, drawn over it
 
 
 @dataclass(frozen=True, kw_only=True)

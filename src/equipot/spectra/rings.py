@@ -28,6 +28,11 @@ class Rings:
             return name
         return f"{name}, friction 2 lambda omega_k on the internal modes, lambda = {self.damping:g}"
 
+    @property
+    def short(self) -> str:
+        """For a legend."""
+        return f"{_NAMES[self.method]}, {self.beads} beads"
+
 
 def rings(document: Mapping[str, Any], where: str) -> Rings | None:
     """What an md.json says of beads, None for classical nuclei; refused where only averages mean something."""

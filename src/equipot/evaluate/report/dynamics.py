@@ -14,10 +14,13 @@ from equipot.evaluate.report.style import BLUE, GREY, VERMILLION, styled
 
 
 def section(material: Material) -> Section | None:
-    """Temperature and conserved energy over time."""
+    """The dynamics that the model was used for."""
     found, folder = material.thermodynamics, material.dynamics
-    if found is None or folder is None:
-        return None
+    return None if found is None or folder is None else shown(folder, found)
+
+
+def shown(folder: Path, found: Mapping[str, Any]) -> Section:
+    """Temperature and conserved energy of a run over time; `found` is its md.json."""
     parts = [facts(_summary(found))]
     if (folder / "thermo.csv").exists():
         parts.append(drawings([_course(folder / "thermo.csv", found)]))
@@ -36,11 +39,16 @@ def _summary(found: Mapping[str, Any]) -> dict[str, object]:
         "time step": f"{found['dt']:g} fs, a sample every {found['stride']} steps",
         "temperature": f"{found['temperature']:g} K asked for"
         + ("" if mean is None else f", {mean:.1f} K on average in production"),
-        "energy drift": "" if drift is None else f"{1000 * drift:.2g} meV/atom/ps",
-        "energy scatter": "" if scatter is None else f"{1000 * scatter:.2g} meV/atom",
+        f"{_conserved(found)} drift": "" if drift is None else f"{1000 * drift:.2g} meV/atom/ps",
+        f"{_conserved(found)} scatter": "" if scatter is None else f"{1000 * scatter:.2g} meV/atom",
         "engine": found["engine"],
         "status": found["status"],
     }
+
+
+def _conserved(found: Mapping[str, Any]) -> str:
+    """What should stay as it is: of ring polymers, the account of what their thermostats gave and took."""
+    return "conserved quantity, per bead:" if found.get("ring") else "energy"
 
 
 def _rule(phase: dict[str, Any]) -> str:

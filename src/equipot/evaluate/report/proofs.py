@@ -1,13 +1,19 @@
 """The proof sheet of the model file."""
 
+from collections.abc import Sequence
+
 from equipot.deploy.document import Proof
 from equipot.evaluate.report.material import Material
 from equipot.evaluate.report.page import Section, paragraph, table
 
 
 def section(material: Material) -> Section:
+    """The proofs of the model file."""
+    return shown(material.document.proofs)
+
+
+def shown(proofs: Sequence[Proof]) -> Section:
     """Every proof with what was measured and the limit."""
-    proofs = material.document.proofs
     if not proofs:
         words = "None yet: <code>equipot verify model.equipot</code> measures them and stores them in the model file."
         return Section("proofs", "Proofs", [paragraph(words)])

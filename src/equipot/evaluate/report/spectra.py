@@ -13,16 +13,19 @@ _NAMES = {"ir": "Infrared spectrum", "raman": "Raman spectrum", "power": "Power 
 
 
 def section(material: Material) -> Section | None:
+    """Spectra of the dynamics that the model was used for."""
+    return None if material.spectra is None else shown(material.spectra)
+
+
+def shown(spectra: SpectraLike) -> Section:
     """Every kind with its peaks."""
-    spectra = material.spectra
-    if spectra is None:
-        return None
     notes = (paragraph(text(f"{n[:1].upper()}{n[1:]}."), "note") for n in spectra.header.notes)
     parts = [facts(_method(spectra.header)), *notes]
     for kind, one in spectra.kinds.items():
         parts += [f"<h3>{text(_NAMES.get(kind, kind))}</h3>", drawings([_drawing(spectra, kind, one)])]
         parts += [_peaks(one)] if one.peaks or one.matches else []
         parts += [_measured(one.comparison)] if one.comparison is not None else []
+        parts += [_beside(one, other) for other in one.beside]
     return Section("spectra", "Spectra", parts)
 
 
@@ -52,6 +55,9 @@ def _drawing(spectra: SpectraLike, kind: str, one: Any) -> Drawing:
     if one.reference is not None:
         theirs = {"reference (cm-1)": one.reference.wavenumber, "reference intensity": one.reference.value}
         data |= theirs
+    for other in one.beside:
+        theirs = other.spectrum
+        data |= {f"{other.name} (cm-1)": theirs.wavenumber, f"{other.name} ({theirs.unit})": theirs.value}
     if one.comparison is not None:
         data |= {"measured (cm-1)": one.comparison.wavenumber, "measured, scaled": one.comparison.value}
     caption = f"{text(one.label[:1].upper() + one.label[1:])}. Band: one standard error."
@@ -79,6 +85,22 @@ def _measured(comparison: Any) -> str:
     """Scores of the measured spectrum that is drawn over the calculated one."""
     first, *others = comparison.lines()
     return paragraph(text(f"{first}: {'; '.join(line.strip() for line in others)}."), "note")
+
+
+def _beside(one: Any, other: Any) -> str:
+    """By how much peaks are shifted from those of another run."""
+    if not other.shifts:
+        return paragraph(text(f"No peak of {one.run} is near one of {other.name}."), "note")
+    columns = [f"{one.run} / cm⁻¹", f"{other.name} / cm⁻¹", "shift / cm⁻¹"]
+    rows = [
+        (
+            f"{s.peak.position:.1f}",
+            f"{s.other.position:.1f}",
+            f"{s.shift:+.1f} ± {s.error:.1f}".replace("-", "−"),
+        )
+        for s in other.shifts
+    ]
+    return table(columns, rows, words=())
 
 
 def _row(peak: Any, harmonic: float | None, intensity: float | None, lines: int, *, wide: bool) -> list[str]:

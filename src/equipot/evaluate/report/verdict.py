@@ -5,9 +5,9 @@ worst numbers are those that are largest in units of their first limit.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from equipot.deploy.document import Proof
 from equipot.evaluate.readable import number, of_errors
@@ -64,7 +64,12 @@ class Check:
 
 def checks(material: Material) -> list[Check]:
     """Everything that is judged, the worst first."""
-    found = [*_errors(material), *_generalization(material), *_proofs(material), *_dynamics(material)]
+    found = [*_errors(material), *_generalization(material), *of_proofs(material.document.proofs)]
+    return ordered([*found, *_dynamics(material)])
+
+
+def ordered(found: Iterable[Check]) -> list[Check]:
+    """The worst first."""
     return sorted(found, key=lambda c: (-("green", "amber", "red").index(c.level), -c.severity))
 
 
@@ -76,18 +81,21 @@ def overall(found: Sequence[Check]) -> Level:
 
 def section(material: Material) -> Section:
     """The top of the page."""
-    found = checks(material)
+    notes = "".join(paragraph(text(n), "note") for n in material.notes)
+    rules = folded("The rules", paragraph(text(RULES)))
+    return Section("verdict", _title(material), [*banner(checks(material), "model"), notes, rules])
+
+
+def banner(found: Sequence[Check], what: str) -> list[str]:
+    """The color of all checks, what is not good first, and the three worst numbers."""
     level = overall(found)
     heading = {
         "green": "Green: what was measured is in order.",
         "amber": "Amber: usable with care.",
-        "red": "Red: do not rely on this model yet.",
+        "red": f"Red: do not rely on this {what} yet.",
     }[level]
     lines = [paragraph(f"<strong>{heading}</strong>"), *_words(found)]
-    notes = "".join(paragraph(text(n), "note") for n in material.notes)
-    banner = f'<div class="verdict {level}">{"".join(lines)}</div>'
-    rules = folded("The rules", paragraph(text(RULES)))
-    return Section("verdict", _title(material), [banner, _worst(found), notes, rules])
+    return [f'<div class="verdict {level}">{"".join(lines)}</div>', _worst(found)]
 
 
 def _words(found: Sequence[Check]) -> list[str]:
@@ -155,8 +163,8 @@ def _generalization(material: Material) -> Iterator[Check]:
     )
 
 
-def _proofs(material: Material) -> Iterator[Check]:
-    proofs = material.document.proofs
+def of_proofs(proofs: Sequence[Proof]) -> Iterator[Check]:
+    """Those that failed; when none did, the closest to its limit."""
     if not proofs:
         words = "no proofs yet (equipot verify makes them)"
         yield Check(name="proofs", value=None, limits=(0.0, 0.0), words=words)
@@ -189,14 +197,17 @@ def _used(proof: Proof) -> float:
 
 
 def _dynamics(material: Material) -> Iterator[Check]:
-    found = material.thermodynamics
-    if found is None:
-        return
+    if material.thermodynamics is not None:
+        yield from of_dynamics(material.thermodynamics)
+
+
+def of_dynamics(found: Mapping[str, Any]) -> Iterator[Check]:
+    """What a run says of itself in md.json: its end, its temperature, and the energy where it should be conserved."""
     measured = found.get("conservation") or {}
     if found.get("status") != "finished":
         words = f"dynamics did not finish: its state is {found.get('status')!r}"
         yield Check(name="dynamics", value=math.inf, limits=DRIFT, shown="not finished", words=words)
-    if "drift" in measured:
+    if "drift" in measured and not found.get("ring"):  # thermostats of ring polymers do work of their own
         shown = f"{number(1000 * abs(measured['drift']), 2)} meV/atom/ps"
         yield Check(
             name="energy drift in dynamics",
