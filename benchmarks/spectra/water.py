@@ -127,7 +127,7 @@ def pair_distribution(segment: Segment, atoms: Atoms) -> tuple[np.ndarray, np.nd
 def diffusion(parts: list[Segment], atoms: Atoms, stride: float) -> tuple[float, float]:
     """D of the oxygen atoms, 1e-9 m²/s, from displacements between 1 ps and half a part, and its standard error.
 
-    Of the periodic cell: the correction for its size, some +0.4 in 1e-9 m²/s for 64 molecules, is not added.
+    Of the periodic cell: the correction for its size, some +0.6 in 1e-9 m²/s for 64 molecules, is not added.
     """
     oxygen, found = atoms.numbers == 8, []
     for part in parts:

@@ -22,3 +22,9 @@ def test_the_page_of_speeds_shows_the_committed_results():
     script = ROOT / "benchmarks" / "speed" / "page.py"
     found = subprocess.run([sys.executable, str(script), "--check"], check=False)
     assert found.returncode == 0, "run: python benchmarks/speed/page.py"
+
+
+def test_the_page_of_engines_and_spectra_shows_the_committed_results():
+    script = ROOT / "benchmarks" / "engines" / "page.py"
+    found = subprocess.run([sys.executable, str(script), "--check"], check=False)
+    assert found.returncode == 0, "run: python benchmarks/engines/page.py"
