@@ -35,7 +35,9 @@ from equipot.potential import PotentialConfig
 RESULT = HERE.parent / "results" / "engines_python_free.json"
 ELEMENTS = (1, 6, 8)
 STEPS = 2
+# forces of random weights would throw the atoms out of the box
 OUTPUT = """\
+timestep 1e-9
 dump f all custom 1 forces id fx fy fz
 dump_modify f format float %.15g sort id
 thermo_modify format float %.15g

@@ -5,8 +5,9 @@
     python benchmarks/speed/gpu.py --table
 
 First every architecture is compared, in float64 with small models and in float32 with those of peers.py; then energy
-and forces of frozen models are timed with the programs and without, in turns, neighbor lists made before. What does not
-fit into --minutes is left out, and named. The process ends with 1 where anything differs or a program was refused.
+and forces of frozen models are timed without the programs, with them, and replayed as CUDA graphs (up to 2,048 atoms),
+in turns, neighbor lists made before. What does not fit into --minutes is left out, and named. The process ends with 1
+where anything differs or a program or a graph was refused.
 """
 
 import argparse
@@ -21,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "accuracy"), str(HERE / "sides")]
 
 RESULT = HERE.parent / "results" / "speed_gpu.json"
+WAYS = ("reference", "auto", "graphs")
 CASES = ("aspirin", "aspirin64", "water192", "water1536")
 SMALL: dict[str, dict[str, Any]] = {
     "painn": {"num_layers": 2},
@@ -84,25 +86,30 @@ def timed(name: str, case: str, seconds: float) -> dict[str, Any]:
     import torch
     from protocol import structures
 
+    from equipot.potential.replay import MOST_ATOMS, Replayed
+
     side = side_equipot.Equipot(name, "frozen", case)
-    side.model = side.model.to("cuda")
+    potential = side.model.to("cuda")
+    graphs = Replayed(potential)
     frames = structures(case)
     batch = side.prepare(frames).to("cuda")
     entry: dict[str, Any] = {"atoms": sum(map(len, frames)), "edges": side.edges(batch)}
     best: dict[str, float] = {}
+    ways = {"reference": potential, "auto": potential, "graphs": graphs}
     for _ in range(3):
-        for kernels in ("reference", "auto"):
-            os.environ["EQUIPOT_KERNELS"] = kernels
+        for way in WAYS if entry["atoms"] <= MOST_ATOMS else WAYS[:2]:
+            os.environ["EQUIPOT_KERNELS"] = "reference" if way == "reference" else "auto"
+            side.model = ways[way]
             try:
-                block, memory = _block(side, batch, seconds / 6)
+                block, memory = _block(side, batch, seconds / 9)
             except torch.OutOfMemoryError:
-                entry[kernels] = "out of memory"
+                entry[way] = "out of memory"
                 continue
-            best[kernels] = min(block, best.get(kernels, block))
-            entry[kernels] = {"milliseconds": 1e3 * best[kernels], "megabytes": memory / 1e6}
-    if len(best) == 2:
+            best[way] = min(block, best.get(way, block))
+            entry[way] = {"milliseconds": 1e3 * best[way], "megabytes": memory / 1e6}
+    if "reference" in best and "auto" in best:
         entry["times_faster"] = best["reference"] / best["auto"]
-    return entry
+    return entry | ({"agrees": False, "refused": graphs.refused} if graphs.refused is not None else {})
 
 
 def _block(side: Any, batch: Any, seconds: float) -> tuple[float, int]:
@@ -171,15 +178,18 @@ def measure(given: argparse.Namespace) -> int:
 
 def table(record: dict[str, Any]) -> list[str]:
     """Rows of Markdown."""
-    lines = ["| model, structure | PyTorch, ms | Triton, ms | times faster | memory, MB |", "|---" * 5 + "|"]
+    titles = "| model, structure | PyTorch, ms | Triton, ms | times faster | replayed, ms | memory, MB |"
+    lines = [titles, "|---" * 6 + "|"]
     for key, entry in record["runs"].items():
-        sides = [entry.get(kernels) for kernels in ("reference", "auto")]
-        if None in sides:
+        sides = [entry.get(way) for way in WAYS]
+        if None in sides[:2]:
             continue
-        cells = [f"{s['milliseconds']:.2f}" if isinstance(s, dict) else s for s in sides]
-        memory = " / ".join(f"{s['megabytes']:.0f}" if isinstance(s, dict) else "-" for s in sides)
+        plain, triton, graphs = (
+            f"{s['milliseconds']:.2f}" if isinstance(s, dict) else s or "" for s in sides
+        )
+        memory = " / ".join(f"{s['megabytes']:.0f}" if isinstance(s, dict) else "-" for s in sides if s)
         faster = f"{entry['times_faster']:.1f}" if "times_faster" in entry else "-"
-        lines.append(f"| {key} | {' | '.join(cells)} | {faster} | {memory} |")
+        lines.append(f"| {key} | {plain} | {triton} | {faster} | {graphs} | {memory} |")
     return lines
 
 

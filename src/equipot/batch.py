@@ -28,6 +28,13 @@ ATOMIC_VECTORS: tuple[AtomicVector, ...] = get_args(AtomicVector)
 AXIAL: frozenset[AtomicVector] = frozenset({"magnetic_moments"})
 
 
+def readable(values: Tensor) -> bool:
+    """Whether numbers can be looked at, to refuse them: not while a program is traced or recorded by a GPU."""
+    if torch.compiler.is_compiling() or type(values.detach()) is not Tensor or values.is_meta:
+        return False
+    return not (values.is_cuda and torch.cuda.is_current_stream_capturing())
+
+
 @runtime_checkable
 class Halo(Protocol):
     """Copies of atoms that other processes own, or of images: neighbors of the atoms of a batch, and no centers."""
@@ -138,11 +145,13 @@ class AtomicBatch:
 
     def volume(self) -> Float[Tensor, " systems"]:
         """|det cell|, Å³: positive for a left-handed cell too; zero where there is no cell."""
-        return torch.linalg.det(self.cell).abs()
+        a, b, c = self.cell.unbind(1)
+        return (a * torch.linalg.cross(b, c)).sum(-1).abs()
 
     def atoms_per_system(self) -> Int[Tensor, " systems"]:
         """Number of atoms of every system."""
-        return torch.bincount(self.system, minlength=self.num_systems)
+        zeros = self.system.new_zeros(self.num_systems)
+        return zeros.index_add(0, self.system, torch.ones_like(self.system))
 
     def sum_over_systems(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "systems *rest"]:
         """Sum a quantity of the atoms over the atoms of each system."""

@@ -46,13 +46,17 @@ def test_the_table_of_a_result(tmp_path):
         "auto": {"milliseconds": 0.5, "megabytes": 4.0},
     }
     runs = {
-        "painn, aspirin": {**times, "times_faster": 4.0},
+        "painn, aspirin": {
+            **times,
+            "times_faster": 4.0,
+            "graphs": {"milliseconds": 0.125, "megabytes": 6.0},
+        },
         "painn, float64": {"agrees": True},
         "painn, water1536": {**times, "reference": "out of memory"},
     }
     (tmp_path / "r.json").write_text(json.dumps({"runs": runs}))
     lines = run("--table", "--result", str(tmp_path / "r.json")).stdout.splitlines()
     assert lines[2:] == [
-        "| painn, aspirin | 2.00 | 0.50 | 4.0 | 10 / 4 |",
-        "| painn, water1536 | out of memory | 0.50 | - | - / 4 |",
+        "| painn, aspirin | 2.00 | 0.50 | 4.0 | 0.12 | 10 / 4 / 6 |",
+        "| painn, water1536 | out of memory | 0.50 | - |  | - / 4 |",
     ]

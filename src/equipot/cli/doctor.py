@@ -15,6 +15,7 @@ from equipot.cli.screen import as_json, out
 from equipot.engines.catalog import ENGINES
 from equipot.engines.settings import EngineName
 from equipot.kernels import chooser
+from equipot.potential import replay
 
 PACKAGES = ("torch", "numpy", "ase", "vesin", "pydantic", "safetensors")
 
@@ -30,6 +31,7 @@ def doctor(json_: AsJson = False) -> None:
         "C++ compiler": shutil.which("c++") or "none",
         "edge operation": chooser.status(),
         "edge operation, CUDA": chooser.status_on_cuda(),
+        "small systems, CUDA": replay.status(),
         **{f"engine {name}": _engine(name) for name in ENGINES},
     }
     if json_:

@@ -18,7 +18,7 @@ from equipot.data.atomic_vectors import vectors_of
 from equipot.engines.neighborhood import Neighborhood, state
 from equipot.evaluate.cost import bytes_of
 from equipot.evaluate.memory import refuse_large
-from equipot.potential import Potential, frozen
+from equipot.potential import Potential, Replayed, frozen
 from equipot.properties import Properties
 
 #: what comes with an energy; ASE's name `energies` are the energies of the atoms, `stresses` the stresses
@@ -74,6 +74,7 @@ class Calculator(ase_calculator.Calculator):
         self.device = next(potential.parameters()).device if device is None else torch.device(device)
         self.potential.to(self.device)
         self.replicas = replicas
+        self._replayed = Replayed(self.potential) if self.device.type == "cuda" else None
         self._fits = 0  # atoms of the largest structure that was looked at
         declared = potential.config.targets.tensors
         self._per_atom = (
@@ -138,10 +139,9 @@ class Calculator(ase_calculator.Calculator):
                 )
         batch = self._neighborhood.batch(atoms)
         self._refuse_large(batch)
-        batch = batch.to(self.device)
         targets = {"energy" if name in _ENERGY else name for name in wanted}
         with torch.no_grad():
-            found = self.potential(
+            found = (self._replayed or self.potential)(
                 batch,
                 forces="forces" in wanted,
                 stress="stress" in wanted,

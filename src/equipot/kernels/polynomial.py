@@ -187,7 +187,7 @@ def interpret(
     like = inputs[0].new_zeros(rows, inputs[0].shape[-1])
     group = None
     if row_pointer is not None:
-        group = torch.repeat_interleave(row_pointer.diff())
+        group = torch.repeat_interleave(row_pointer.diff(), output_size=rows)
     values: dict[int, Tensor] = {}
     needed = _ancestors(polynomial)
     for number, (what, *arguments) in enumerate(polynomial.tape.nodes):

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from equipot.batch import readable
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import Irreps
 from equipot.tensor.linear import Scaled, mixed
@@ -34,7 +35,7 @@ class SpeciesLinear(Scaled):
         weights = [self.scaled(weight, constant) for weight, constant in self.matrices()]
         pairs = [(features[irrep], w) for irrep, w in zip(self.irreps_out.labels, weights, strict=True)]
         atoms = species.shape[0]
-        if isinstance(atoms, torch.SymInt) or atoms * self.num_elements <= FEW:  # traced, for any number
+        if isinstance(atoms, torch.SymInt) or atoms * self.num_elements <= FEW or not readable(species):
             blocks = [_by_all(x, weight, species) for x, weight in pairs]
         else:
             order = species.argsort(stable=True)

@@ -1,11 +1,10 @@
 """The point that dipoles are measured from."""
 
-import torch
 from ase.data import atomic_masses
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from equipot.batch import AtomicBatch
+from equipot.batch import AtomicBatch, readable
 from equipot.potential.per_element import PerElement
 
 
@@ -25,5 +24,5 @@ class CenteredPositions(nn.Module):
 
 def refuse_periodic(batch: AtomicBatch, what: str, fix: str) -> None:
     """Charge times position has no meaning in a crystal: say so instead of giving a number."""
-    if bool(torch.any(batch.pbc)):
+    if readable(batch.pbc) and bool(batch.pbc.any()):
         raise ValueError(f"{what} is defined by positions and does not exist in a periodic system. {fix}")

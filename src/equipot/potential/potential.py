@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
-from equipot.batch import AtomicBatch, AtomicVector, Condition
+from equipot.batch import AtomicBatch, AtomicVector, Condition, readable
 from equipot.config import Config, nearest
 from equipot.models import ModelConfig, build_model
 from equipot.potential.blocks import in_blocks
@@ -206,7 +206,7 @@ class Potential(nn.Module):
 def _per_volume(virial: Float[Tensor, "systems 3 3"], batch: AtomicBatch) -> Float[Tensor, "systems 3 3"]:
     """∂E/∂ε over the volume of the cell; NaN, unknown, for the systems of a mixed batch that have none."""
     periodic = batch.pbc.all(-1)
-    if not bool(periodic.any()):
+    if readable(periodic) and not bool(periodic.any()):
         raise ValueError(
             "stress needs a cell that is periodic in three directions; ask for energy and forces only."
         )

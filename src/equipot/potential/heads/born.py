@@ -47,14 +47,17 @@ class BornCharges(nn.Module):
         """As learned, before the sum rule."""
         matrix = self.matrix(features, batch)
         if self.trace is not None:
-            matrix = matrix + self.trace(features)[..., None].double() * torch.eye(3).to(matrix) / sqrt(3)
-        parts = to_parts(matrix.unsqueeze(-1), SPHERICAL)
-        widths = torch.tensor([1, 3, 5], device=parts.device)
-        scale = torch.tensor(self.scales, dtype=parts.dtype, device=parts.device).repeat_interleave(widths)
-        learned = to_matrices(scale[:, None] * parts, SPHERICAL).squeeze(-1)
-        return learned + self.baseline(batch.species)[:, None, None] * torch.eye(3).to(learned)
+            matrix = matrix + self.trace(features)[..., None].double() * _one(matrix) / sqrt(3)
+        parts = to_parts(matrix.unsqueeze(-1), SPHERICAL).split((1, 3, 5), dim=1)
+        scaled = torch.cat([scale * part for scale, part in zip(self.scales, parts, strict=True)], dim=1)
+        learned = to_matrices(scaled, SPHERICAL).squeeze(-1)
+        return learned + self.baseline(batch.species)[:, None, None] * _one(learned)
 
     def excess(self, raw: Float[Tensor, "atoms 3 3"], batch: AtomicBatch) -> Float[Tensor, "systems 3 3"]:
         """Σ_i Z_i − Q 1, e: what breaks the sum rule."""
-        total = total_charge(batch, self.charge)[:, None, None] * torch.eye(3).to(raw)
+        total = total_charge(batch, self.charge)[:, None, None] * _one(raw)
         return batch.sum_over_systems(raw) - total
+
+
+def _one(like: Float[Tensor, "... 3 3"]) -> Float[Tensor, "3 3"]:
+    return torch.eye(3, dtype=like.dtype, device=like.device)

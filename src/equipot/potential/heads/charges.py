@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from equipot.batch import AtomicBatch
+from equipot.batch import AtomicBatch, readable
 from equipot.nn.dense import mlp
 from equipot.potential.per_element import PerElement
 from equipot.statistics import TargetStatistics
@@ -41,7 +41,7 @@ def total_charge(batch: AtomicBatch, declared: float | None) -> Float[Tensor, " 
                 " frame, or train with targets.total_charge=0 if all of them are neutral."
             )
         return batch.positions.new_full((batch.num_systems,), declared)
-    if declared is not None and bool((batch.charge != declared).any()):
+    if declared is not None and readable(batch.charge) and bool((batch.charge != declared).any()):
         found = sorted(set(batch.charge.tolist()))
         raise ValueError(f"this model was declared for systems of charge {declared:g}; found {found}.")
     return batch.charge
