@@ -203,7 +203,9 @@ class Bench:
             print(f"== {key}", flush=True)
             install(self.peers, arm.kind)
             made, steps = stamp(), self.length(arm)
-            shutil.rmtree(place, ignore_errors=True)  # what an unfinished run left would be taken for the model
+            shutil.rmtree(
+                place, ignore_errors=True
+            )  # what an unfinished run left would be taken for the model
             spent = train(arm, files_of(self.chosen, 450, seed, place / "data"), place, steps, seed)
             entry = {
                 "arm": arm.name,
