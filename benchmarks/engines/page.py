@@ -33,9 +33,11 @@ own model and structures `equipot verify --engine all` says the same."""
 FREE = """\
 LAMMPS without Python (`equipot export --python-free`): small models with random weights in float64, a triclinic
 crystal of {atoms} atoms, `lmp` on two processes against ASE. Differences are relative, those of forces to the
-largest force. Times are wall milliseconds of a step on one process, from a few steps, beside those of the same
-model through Python. Without Python, models that pass messages compute copies of atoms as deep as messages reach:
-the column of copies says how deep, and how many times the edges of the atoms themselves that makes."""
+largest force; that of the pressure is the one between the constants of LAMMPS and ASE. Times are wall milliseconds
+of a step on one process, from a few steps on a busy machine, beside those of the same model through Python. Without
+Python, models that pass messages compute copies of atoms as deep as messages reach: the column of copies says how
+deep, and how many times the edges of the atoms themselves that makes, and the program is plain PyTorch compiled, not
+our kernels. For few atoms on a process, take the route through Python."""
 OVERHEAD = """\
 CPU milliseconds of a step of velocity Verlet with a model that returns zeros, one thread, fastest of seven blocks.
 "alone" is the engine with a function of zeros; "run" is `equipot md`, with the neighbor list, the checks, and a
@@ -57,8 +59,8 @@ Ethanol at 300 K with the model of the demo ({training}), classical nuclei by NV
 32 beads, from the same starting conformers. Centers of bands in cm⁻¹."""
 QUANTUM_RUNS = """\
 Trajectories are short, and lines as wide as the resolution: centers of bands mean something, widths do not. Why the
-kinetic temperature of T-RPMD reads low is told in [quantum nuclei](how-to/quantum-nuclei.md#the-spectrum). No
-measured spectrum is compared here."""
+kinetic temperature of T-RPMD reads low, and what the drift of its conserved quantity means, is told in [quantum
+nuclei](how-to/quantum-nuclei.md). No measured spectrum is compared here."""
 QUARTZ = """\
 One small NequIP of {train} frames ({valid} to validate) of 72 atoms, PBE, against density-functional perturbation
 theory (DFPT) with the same functional. On the {test} frames held out, mean absolute errors are {forces:.0f} meV/Å
@@ -293,12 +295,21 @@ def quantum(record: Record) -> list[str]:
             f"{run['segments']} × {run['picoseconds'] / run['segments']:.1f} ps",
             f"{run['resolution_cm-1']:.0f} cm⁻¹",
             f"{run['kinetic_temperature_K']:.0f} K",
+            f"{run['drift_meV_atom_ps']:g}",
             run["engine"],
         ]
         for label, run in (("classical", record["runs"]["nve"]), ("quantum", record["runs"]["trpmd"]))
     ]
     figure = "![Infrared spectrum of ethanol with classical and quantum nuclei](figures/quantum_ethanol.svg)"
-    trajectories = table(["nuclei", "trajectories", "resolution", "kinetic temperature", "engine"], runs)
+    titles_of_runs = [
+        "nuclei",
+        "trajectories",
+        "resolution",
+        "kinetic temperature",
+        "drift, meV/atom/ps",
+        "engine",
+    ]
+    trajectories = table(titles_of_runs, runs)
     text = QUANTUM.format(training=record["model"]["training"])
     return [text, table(titles, rows), figure, QUANTUM_RUNS, trajectories]
 

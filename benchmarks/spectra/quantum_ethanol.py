@@ -97,7 +97,9 @@ def report(model: equipot.Model, out: Path, size: str, made: dict[str, Any]) -> 
         "bands": bands,
         "windows_cm-1": BANDS,
         "model": {"hash": spectra["nve"].header.model, **trained(model)},
-        "runs": {n: summary(t, spectra[n]) for n, t in trajectories.items()},
+        "runs": {
+            n: summary(t, spectra[n]) | {"drift_meV_atom_ps": drift(out / n)} for n, t in trajectories.items()
+        },
         **made,
     }
     path = RESULTS / ("quantum_ethanol.json" if size == "long" else "quantum_ethanol_quick.json")
@@ -175,6 +177,12 @@ def summary(trajectory: Trajectory, spectra: Spectra) -> dict[str, Any]:
         "degrees_of_freedom": [round(header.degrees_found or 0.0, 2), header.degrees_expected],
         "resolution_cm-1": header.resolution,
     }
+
+
+def drift(run: Path) -> float:
+    """Of the energy, or of i-PI's conserved quantity per bead."""
+    found = json.loads((run / "md.json").read_text(encoding="utf-8"))["conservation"]
+    return float(f"{1000 * found['drift']:.2g}")
 
 
 def draw(spectra: dict[str, Spectra], bands: dict[str, Any]) -> None:
