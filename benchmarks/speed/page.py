@@ -47,6 +47,13 @@ and read-outs) and what it gained is in [decision 26](decisions/0026-activations
 program for all that lies between two edge operations. A third of SchNet's step is products of matrices on all edges,
 which both sides compute alike; the rest is spread over passes through the edges and channels of its radial networks.
 """
+SECOND = """\
+### A second machine
+
+Ratios depend on the machine. The same command on one with slower, shared processors (Xeon at 2.80 GHz), with
+`--result benchmarks/results/speed_peers_second_machine.json`, at a later commit. NequIP compiled ahead of time is below
+its goal there for one molecule. Why ratios are smaller was not found out; the Allegro rows above are of this machine, too.
+"""
 ALONE = """\
 ## Beside nobody
 
@@ -95,6 +102,9 @@ def page() -> str:
         if module is peers and (below := missed(record)):
             owed = ", ".join(f"{n} ({name})" for name, n in OWED.items())
             parts.append(MISSED.format(owed=owed, train=TRAINING_OWED, missed=", ".join(below)))
+        second = records.load(peers.RESULT.with_stem("speed_peers_second_machine"))
+        if module is peers and second["runs"]:
+            parts.append("\n".join([SECOND, *peers.ratios(second), ""]))
     return "\n".join(parts)
 
 

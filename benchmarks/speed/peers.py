@@ -191,12 +191,17 @@ def measure(pair: str, case: str, given: argparse.Namespace) -> dict[str, Any]:
 def table(record: records.Record) -> list[str]:
     """Rows of Markdown: milliseconds of the peer and ours, and the ratio, by pair and case; then the memory."""
     return [
-        *_table(record, _cell),
+        *ratios(record),
         "",
         "Memory that the structure and two calls add, MB, likewise:",
         "",
         *_memory(record),
     ]
+
+
+def ratios(record: records.Record) -> list[str]:
+    """The first of the two tables alone."""
+    return _table(record, _cell)
 
 
 def _memory(record: records.Record) -> list[str]:
