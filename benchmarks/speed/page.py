@@ -52,7 +52,7 @@ SECOND = """\
 
 Ratios depend on the machine. The same command on one with slower, shared processors (Xeon at 2.80 GHz), with
 `--result benchmarks/results/speed_peers_second_machine.json`, at a later commit. NequIP compiled ahead of time is below
-its goal there for one molecule. Why ratios are smaller was not found out; the Allegro rows above are of this machine, too.
+its goal there for one molecule. Why ratios are smaller was not found out. The Allegro rows above are of this machine.
 """
 ALONE = """\
 ## Beside nobody
