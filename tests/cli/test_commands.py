@@ -214,7 +214,7 @@ def test_spectrum_leaves_figures_and_numbers(equipot, tiny, tmp_path):
 def test_spectra_of_two_runs_in_one_figure(equipot, tiny, tmp_path):
     said = equipot(f"spectrum {tiny.dynamics} --power --beside {tiny.dynamics} --out {tmp_path}")
     assert said.code == 0, said.err
-    assert "equipot.spectrum_beside" in said.out
+    assert f"equipot.spectrum_beside('{tiny.dynamics}', ['{tiny.dynamics}'], kinds=('power',))" in said.out
     kept = json.loads((tmp_path / "power.json").read_text())["beside"][0]
     assert kept["run"].endswith("(classical)") and all(row["shift_cm-1"] == 0 for row in kept["shifts"])
     missing = equipot(f"spectrum {tiny.dynamics} --beside {tmp_path / 'no'} --out {tmp_path}")

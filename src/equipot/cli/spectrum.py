@@ -62,7 +62,7 @@ def spectrum(
     changed = {n: v for n, v in options.items() if v != defaults[n].default}
     others = beside or []
     python = (
-        call("equipot.spectrum_beside", run, others, **changed)
+        call("equipot.spectrum_beside", run, [str(place) for place in others], **changed)
         if others
         else call("equipot.spectrum", run, **changed)
     )
