@@ -4,6 +4,7 @@ import gzip
 import json
 import pickle
 import random
+import sys
 import zipfile
 
 import pytest
@@ -159,6 +160,15 @@ def test_unknown_things_are_refused(forge):
 )
 def test_a_document_that_is_not_one_is_refused(forge, text):
     refused(forge(text=text))
+
+
+def test_a_nested_document_is_refused_whatever_others_did_to_the_limit(forge):
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(1_000_000)
+        refused(forge(text='{"format_version":' + "[" * 100_000), "nested deeper than 64 levels")
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_statistics_that_contradict_themselves_are_refused(forge):

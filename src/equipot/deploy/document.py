@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+import re
 from collections.abc import Mapping
 from hashlib import file_digest
 from pathlib import Path
@@ -30,6 +31,8 @@ Precision = Literal["float32", "float64"]
 MAX_FINGERPRINT_ATOMS = 200
 MAX_EXTENT = 1e4  # Å; neighbor searches divide space into cells of the cutoff and count them in integers
 CUTOFFS = (0.1, 1e3)  # Å
+_DEEPEST = 64  # levels of a document
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')  # those inside of text are text
 
 Vector = tuple[float, float, float]
 
@@ -169,6 +172,7 @@ def to_json(document: ModelDocument) -> str:
 
 def from_json(text: str, where: str) -> ModelDocument:
     """The document in a header; ValueError when it is newer, incomplete, unknown or contradicts itself."""
+    _refuse_depth(text, where)
     try:
         values = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -182,6 +186,17 @@ def from_json(text: str, where: str) -> ModelDocument:
         raise ValueError(_shortened(str(error))) from None
     check_consistent(document, where)
     return document
+
+
+def _refuse_depth(text: str, where: str) -> None:
+    """ValueError for brackets so deep that Python's reader, whose own limit others may have raised, would crash."""
+    depth = 0
+    for mark in _BRACKETS.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark.group(), 0)
+        if depth > _DEEPEST:
+            raise ValueError(
+                f"{where}: its document is not valid JSON: it is nested deeper than {_DEEPEST} levels."
+            )
 
 
 def check_consistent(document: ModelDocument, where: str) -> None:
