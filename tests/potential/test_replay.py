@@ -154,7 +154,6 @@ def test_a_recording_that_computes_something_else_is_refused(caplog):
     assert recorded.refused is not None
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_device_that_records_the_potential_computes(caplog):
     potential = small("painn", "scalars only", torch.float64)
     recorded = Replayed(potential, on_cuda)
