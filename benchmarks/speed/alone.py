@@ -27,7 +27,9 @@ MODELS = ("segnn",)  # published as scripts for its experiments, not as a packag
 
 def measure(model: str, case: str, given: argparse.Namespace) -> dict[str, Any]:
     """Median over blocks of the fastest call."""
-    worker = peers.Worker(sys.executable, "equipot", model, "eager" if case == "train" else "frozen", given)
+    worker = peers.Worker(
+        sys.executable, "equipot", model, "eager" if case == "train" else "calculator", given
+    )
     try:
         about = worker.ask(do="prepare", case=case)
         blocks = [worker.ask(do="time", seconds=given.seconds) for _ in range(given.blocks)]

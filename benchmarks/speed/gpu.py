@@ -102,7 +102,7 @@ def timed(name: str, case: str, seconds: float) -> dict[str, Any]:
         "graphs": (graphs, batch),  # which brings it there, as in a calculator
     }
     for _ in range(3):
-        for way in WAYS if entry["atoms"] <= MOST_ATOMS else WAYS[:2]:
+        for way in WAYS if entry["atoms"] <= MOST_ATOMS["cuda"] else WAYS[:2]:
             os.environ["EQUIPOT_KERNELS"] = "reference" if way == "reference" else "auto"
             side.model, given = ways[way]
             try:

@@ -153,7 +153,9 @@ def measure(pair: str, case: str, given: argparse.Namespace) -> dict[str, Any]:
     python = environment(given.peers, package)
     workers = {
         "peer": Worker(python, package, model, mode, given),
-        "equipot": Worker(sys.executable, "equipot", ours, "eager" if case == "train" else "frozen", given),
+        "equipot": Worker(
+            sys.executable, "equipot", ours, "eager" if case == "train" else "calculator", given
+        ),
     }
     try:
         with tempfile.TemporaryDirectory() as folder:

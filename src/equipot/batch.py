@@ -11,7 +11,9 @@ of the model: differences of positions are taken before anything is rounded.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
@@ -28,9 +30,27 @@ ATOMIC_VECTORS: tuple[AtomicVector, ...] = get_args(AtomicVector)
 AXIAL: frozenset[AtomicVector] = frozenset({"magnetic_moments"})
 
 
+_hidden: ContextVar[bool] = ContextVar("hidden", default=False)
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """While this is open no number is `readable`, since what is computed will be computed again with others."""
+    token = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
+
+
 def readable(values: Tensor) -> bool:
-    """Whether numbers can be looked at, to refuse them: not while a program is traced or recorded by a GPU."""
-    if torch.compiler.is_compiling() or type(values.detach()) is not Tensor or values.is_meta:
+    """Whether numbers can be looked at, to refuse them: not while a program is traced or recorded."""
+    if (
+        _hidden.get()
+        or torch.compiler.is_compiling()
+        or type(values.detach()) is not Tensor
+        or values.is_meta
+    ):
         return False
     return not (values.is_cuda and torch.cuda.is_current_stream_capturing())
 

@@ -1,6 +1,7 @@
 """Recordings of evaluations: filled batches give the same numbers, nothing in them waits, what is wrong is refused.
 
-What records here runs the call again in place of a CUDA graph; with a GPU, `benchmarks/speed/gpu.py` compares graphs.
+Those of a CPU are the real ones. In place of a CUDA graph, the call is run again; with a GPU, `benchmarks/speed/gpu.py`
+compares graphs.
 """
 
 import copy
@@ -15,8 +16,8 @@ from torch.utils._pytree import tree_leaves
 
 from contract.every_model import BASES, SYSTEMS, small
 from equipot.config import parse
-from equipot.potential import PotentialConfig, Replayed, frozen
-from equipot.potential.replay import KEPT, MOST_ATOMS, edges_for, filled, on_cuda
+from equipot.potential import PotentialConfig, Replayed, frozen, replay
+from equipot.potential.replay import MOST_ATOMS, edges_for, filled, on_cpu, on_cuda
 from equipot.testing import crystal, far_atoms, molecule, random_potential
 from equipot.testing.evaluation import batch, defined
 
@@ -54,14 +55,15 @@ def assert_alike(found, expected, tolerance=1e-11):
         assert float((found[name] - value).abs().max()) < tolerance * size, name
 
 
+@pytest.mark.parametrize("record", [on_cpu, run_again])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_recording_of_a_filled_batch_gives_the_same_numbers(architecture):
+def test_a_recording_of_a_filled_batch_gives_the_same_numbers(architecture, record):
     potential = small(architecture, "everything", torch.float64)
-    recorded = Replayed(potential, run_again)
+    recorded = Replayed(potential, record, after=0)
     for frame in SYSTEMS.values():
         given = batch(potential, [frame])
         options = asked(potential, given)
-        assert_alike(recorded(given, **options), potential(given, **options).detach())
+        assert_alike(recorded(given, **options), potential(given, **options).detach(), 1e-9)
     assert recorded.refused is None and len(recorded._recordings) == len(SYSTEMS)
 
 
@@ -100,7 +102,7 @@ def test_what_looks_at_numbers_or_brings_them_is_found():
 
 def test_a_path_is_followed_by_a_few_recordings():
     potential = frozen(small("painn", "scalars only", torch.float64))
-    recorded = Replayed(potential, run_again)
+    recorded = Replayed(potential, run_again, after=0)
     sizes = set()
     for step in range(40):
         given = batch(potential, [molecule(ELEMENTS, 12, seed=step)])
@@ -113,7 +115,7 @@ def test_a_value_that_is_refused_is_refused_by_a_recording_too():
     model = {"name": "painn", "channels": 4, "num_layers": 1, "num_radial": 4, "cutoff": 3.0}
     config = parse(PotentialConfig, {"model": model, "targets": {"dipole": {}, "total_charge": 0}}, "test")
     potential = random_potential(config, ELEMENTS)
-    recorded = Replayed(potential, run_again)
+    recorded = Replayed(potential, run_again, after=0)
     given = batch(potential, [SYSTEMS["molecule"]])
     recorded(given, targets=("dipole",))
     assert given.charge is not None
@@ -126,7 +128,7 @@ def test_a_value_that_is_refused_is_refused_by_a_recording_too():
 
 def test_results_stay_what_they_were():
     potential = small("schnet", "scalars only", torch.float64)
-    recorded = Replayed(potential, run_again)
+    recorded = Replayed(potential, run_again, after=0)
     first, second = (batch(potential, [molecule(ELEMENTS, 6, seed=k)]) for k in (1, 1))
     kept = recorded(first, forces=True)
     before = kept.forces.clone()
@@ -145,7 +147,7 @@ def test_a_recording_that_computes_something_else_is_refused(caplog):
         return found, late
 
     potential = small("painn", "scalars only", torch.float64)
-    recorded = Replayed(potential, wrong)
+    recorded = Replayed(potential, wrong, after=0)
     given = batch(potential, [SYSTEMS["molecule"]])
     with caplog.at_level(logging.WARNING, logger="equipot"):
         assert_alike(recorded(given, forces=True), potential(given, forces=True))
@@ -156,30 +158,63 @@ def test_a_recording_that_computes_something_else_is_refused(caplog):
 
 def test_without_a_device_that_records_the_potential_computes(caplog):
     potential = small("painn", "scalars only", torch.float64)
-    recorded = Replayed(potential, on_cuda)
+    recorded = Replayed(potential, on_cuda, after=0)
     given = batch(potential, [SYSTEMS["molecule"]])
     with caplog.at_level(logging.WARNING, logger="equipot"):
         assert_alike(recorded(given, forces=True), potential(given, forces=True))
-    assert "not recorded as CUDA graphs" in caplog.text
+    assert "not recorded" in caplog.text
 
 
 def test_large_systems_and_the_reference_are_not_recorded(monkeypatch):
     potential = small("schnet", "scalars only", torch.float64)
-    large = batch(potential, [crystal(ELEMENTS, (14, 14, 14))])
-    assert large.num_atoms > MOST_ATOMS
-    recorded = Replayed(potential, run_again)
+    large = batch(potential, [crystal(ELEMENTS, (7, 7, 7))])
+    assert large.num_atoms > MOST_ATOMS["cpu"]
+    recorded = Replayed(potential, run_again, after=0)
     recorded(large)
     monkeypatch.setenv("EQUIPOT_KERNELS", "reference")
     recorded(batch(potential, [SYSTEMS["molecule"]]))
     assert not recorded._recordings and recorded.refused is None
 
 
-def test_the_oldest_recordings_go_first():
+def test_the_oldest_recordings_go_first(monkeypatch):
+    monkeypatch.setattr(replay, "KEPT", 5)
     potential = small("schnet", "scalars only", torch.float64)
-    recorded = Replayed(potential, run_again)
-    for atoms in range(2, KEPT + 5):
+    recorded = Replayed(potential, run_again, after=0)
+    for atoms in range(2, 12):
         recorded(batch(potential, [molecule(ELEMENTS, atoms)]))
-    assert len(recorded._recordings) == KEPT
+    assert len(recorded._recordings) == 5
+    kept = Replayed(potential, on_cpu, after=0)
+    kept(batch(potential, [molecule(ELEMENTS, 9)]))
+    (largest,) = kept._recordings.values()
+    monkeypatch.setattr(replay, "MOST_BYTES", largest.bytes + 1)
+    for atoms in (3, 4, 9):
+        kept(batch(potential, [molecule(ELEMENTS, atoms)]))
+    assert [r.place.num_atoms for r in kept._recordings.values()] == [9 + 1]
+
+
+def test_what_is_asked_seldom_is_not_recorded():
+    potential = small("schnet", "scalars only", torch.float64)
+    recorded = Replayed(potential, on_cpu, after=2)
+    given = batch(potential, [SYSTEMS["molecule"]])
+    for call in range(4):
+        found = recorded(given, forces=True)
+        assert len(recorded._recordings) == int(call > 1)
+    assert_alike(found, potential(given, forces=True))
+
+
+@pytest.mark.parametrize("name", ["species", "system", "pbc"])
+def test_other_species_or_systems_are_other_recordings(name):
+    """What follows from them is not computed again, so that they must not be taken for the same."""
+    potential = small("painn", "scalars only", torch.float64)
+    recorded = Replayed(potential, on_cpu, after=0)
+    given = batch(potential, [molecule(ELEMENTS, 6, seed=k) for k in (1, 1)])
+    values = {"species": given.species.flip(0), "system": given.system, "pbc": ~given.pbc}
+    if name == "system":  # the same atoms, one of them in the other system
+        values["system"] = torch.where(torch.arange(12) < 5, 0, 1)
+    other = replace(given, **{name: values[name]})
+    for one in (given, other, given, other):
+        assert_alike(recorded(one, forces=True), potential(one, forces=True))
+    assert len(recorded._recordings) == 2 and recorded.refused is None
 
 
 def test_room_for_edges_is_even_and_little_more():

@@ -10,7 +10,7 @@ from protocol import CUTOFF, ELEMENTS, MEAN_NEIGHBORS, Side, loss, serve
 from equipot.config import parse
 from equipot.data.collate import batch_of
 from equipot.data.frame import Frame
-from equipot.potential import Potential, PotentialConfig, frozen
+from equipot.potential import Potential, PotentialConfig, Replayed, frozen
 from equipot.statistics import Statistics
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -59,7 +59,9 @@ class Equipot(Side):
             self._ready()
 
     def _ready(self) -> None:
-        self.model = frozen(self.potential) if self.mode == "frozen" else self.potential.eval()
+        self.model: Any = self.potential.eval() if self.mode == "eager" else frozen(self.potential)
+        if self.mode == "calculator":
+            self.model = Replayed(self.model)
 
     def prepare(self, frames: list) -> Any:
         return batch_of([Frame.from_atoms(a) for a in frames], ELEMENTS, CUTOFF)

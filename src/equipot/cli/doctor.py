@@ -31,7 +31,7 @@ def doctor(json_: AsJson = False) -> None:
         "C++ compiler": shutil.which("c++") or "none",
         "edge operation": chooser.status(),
         "edge operation, CUDA": chooser.status_on_cuda(),
-        "small systems, CUDA": replay.status(),
+        "small systems": replay.status(),
         **{f"engine {name}": _engine(name) for name in ENGINES},
     }
     if json_:

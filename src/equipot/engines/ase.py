@@ -74,7 +74,7 @@ class Calculator(ase_calculator.Calculator):
         self.device = next(potential.parameters()).device if device is None else torch.device(device)
         self.potential.to(self.device)
         self.replicas = replicas
-        self._replayed = Replayed(self.potential) if self.device.type == "cuda" else None
+        self._replayed = Replayed(self.potential)
         self._fits = 0  # atoms of the largest structure that was looked at
         declared = potential.config.targets.tensors
         self._per_atom = (
@@ -141,7 +141,7 @@ class Calculator(ase_calculator.Calculator):
         self._refuse_large(batch)
         targets = {"energy" if name in _ENERGY else name for name in wanted}
         with torch.no_grad():
-            found = (self._replayed or self.potential)(
+            found = self._replayed(
                 batch,
                 forces="forces" in wanted,
                 stress="stress" in wanted,

@@ -1,5 +1,6 @@
 """What has to be fast: the sum over neighbors of every model, functions of the distance, polynomials of features."""
 
+from equipot.kernels.cpu.recorder import recorded
 from equipot.kernels.cpu.vectors import whole_vectors
 from equipot.kernels.edge import EdgeProduct, Path, edge_product
 from equipot.kernels.edge_sum import edge_sum
@@ -22,5 +23,6 @@ __all__ = [
     "edge_sum",
     "evaluate",
     "interpolate",
+    "recorded",
     "whole_vectors",
 ]

@@ -22,11 +22,11 @@ def compilable(like: Tensor, channels: int) -> bool:
     return os.environ.get("EQUIPOT_KERNELS", "auto") != "reference"
 
 
-def largest_difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
-    """Of any tensor, relative to the largest number in it; NaN where there is one."""
+def largest_difference(found: Sequence[Tensor], expected: Sequence[Tensor], least: float = 1e-30) -> float:
+    """Of any tensor, relative to the largest number in it or to `least`; NaN where there is one."""
     worst = 0.0
     for a, b in zip(found, expected, strict=True):
-        size = max(float(b.abs().max()) if b.numel() else 0.0, 1e-30)
+        size = max(float(b.abs().max()) if b.numel() else 0.0, least)
         difference = float((a - b).abs().max()) / size if b.numel() else 0.0
         worst = difference if not difference <= worst else worst  # NaN wins
     return worst

@@ -59,6 +59,9 @@ def back_end(device: torch.device) -> BackEnd | None:
     return None
 
 
+ROUNDING = 4  # times that of PyTorch itself in the same precision
+
+
 def compiled(
     spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
 ) -> BackEnd | None:
@@ -108,7 +111,8 @@ def _reason_against_tabulated(
     x, harmonics, r, part = excerpt(x, harmonics, weights.r, batch)
     results = []
     try:
-        for operation, dtype in ((chosen.tabulated, r.dtype), (_values_first, torch.float64)):
+        ways = ((chosen.tabulated, r.dtype), (_values_first, torch.float64), (_values_first, r.dtype))
+        for operation, dtype in ways:
             table = replace(weights.table, rows=weights.table.rows.to(dtype))
             with torch.enable_grad():
                 given = [argument(t, dtype) for t in (x, harmonics, r) if t is not None]
@@ -120,8 +124,9 @@ def _reason_against_tabulated(
             results.append([out.detach(), *first])
     except NoCompiler as failure:
         return str(failure)
-    error = largest_difference(*results)
-    if error < TOLERANCE[r.dtype]:  # false for NaN, too
+    error, rounding = (largest_difference(found, results[1]) for found in (results[0], results[2]))
+    # slopes between knots lose digits in single precision, whoever computes them
+    if error < max(TOLERANCE[r.dtype], ROUNDING * rounding):  # false for NaN, too
         return None
     return (
         f"the program that reads it differs from the reference by {error:.1e} (relative). Please report this."

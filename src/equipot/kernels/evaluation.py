@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from equipot.batch import readable
 from equipot.kernels.agreement import TOLERANCE, compilable, largest_difference
 from equipot.kernels.autograd import Evaluate
 from equipot.kernels.cpu import polynomial as cpu
@@ -113,8 +114,8 @@ def _check(polynomial: Polynomial, inputs: tuple[Tensor, ...], row_pointer: Tens
     if [tuple(t.shape) for t in inputs] != expected or any(t.dtype != like.dtype for t in inputs):
         found = ", ".join(f"{list(t.shape)} {t.dtype}" for t in inputs)
         raise ValueError(f"polynomial: found {found}; expected {expected}, all of {like.dtype}")
-    if row_pointer is None or row_pointer.device.type != "cpu":  # a GPU would have to be waited for
-        return
+    if row_pointer is None or row_pointer.device.type != "cpu" or not readable(row_pointer):
+        return  # a GPU would have to be waited for
     if row_pointer.dtype != torch.int64 or int(row_pointer[-1]) != rows:
         raise ValueError(f"polynomial: row_pointer ends with {row_pointer[-1]}; expected int64 up to {rows}")
 

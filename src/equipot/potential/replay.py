@@ -1,30 +1,44 @@
-"""Small systems on a GPU: the kernels of an evaluation are asked for once, recorded, and replayed by one launch.
+"""Small systems: what an evaluation does is found out once, recorded, and replayed.
 
-A molecule keeps a GPU busy for less time than it takes to launch the hundreds of kernels of its energy and forces.
-PyTorch records them as a CUDA graph, in which every size is fixed. So edges are filled up to one of a few numbers by
-those of an atom that is alone in a system of its own, longer than the cutoff; every number has its recording.
+A molecule keeps a processor busy for less time than it takes to ask for the hundreds of operations of its energy and
+forces. On a GPU, PyTorch records them as a CUDA graph; on a CPU, they become steps of a machine of ours
+(`equipot.kernels.cpu.machine`). In either every size is fixed. So edges are filled up to one of a few numbers by those
+of an atom that is alone in a system of its own, longer than the cutoff; every number has its recording.
 """
 
 import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from equipot.batch import ATOMIC_VECTORS, AtomicBatch
-from equipot.kernels.agreement import TOLERANCE, largest_difference
+from equipot.batch import ATOMIC_VECTORS, AtomicBatch, hidden
+from equipot.kernels import recorded
+from equipot.kernels.agreement import largest_difference
 from equipot.potential.potential import Potential
 from equipot.properties import Properties, from_items
 
 log = logging.getLogger("equipot")
 
-MOST_ATOMS = 2048  # more keep a GPU busy
-KEPT = 16  # recordings, each with the memory of an evaluation
+MOST_ATOMS = {"cuda": 2048, "cpu": 256}  # more keep a device busy
+MOVE = 0.01  # Å, by which atoms are moved before a recording is compared
+#: relative; round-off of derivatives of many products, and far from what a number that is left out makes
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
+LEAST = 0.01  # eV, eV/Å …: what is smaller is compared with this, since much is zero by symmetry
+KEPT = 64  # recordings, each with the memory of all that an evaluation computes,
+MOST_BYTES = 1 << 30  # and so much of it on a CPU
+MOST_COUNTED = 1024  # sizes
+AFTER = 2  # calls of the same sizes: a recording costs some ten of them
 WARM = 3  # evaluations before one is recorded: kernels are compiled, chosen and checked in them
+FIXED = (
+    "species",
+    "system",
+    "pbc",
+)  # a recording on a CPU is found by them: what follows is not computed again
 
 Call = Callable[[AtomicBatch], Properties]
 #: of a call and a batch that stays in its place: outputs that stay in theirs, and what computes them anew
@@ -46,35 +60,60 @@ def on_cuda(call: Call, batch: AtomicBatch) -> tuple[Properties, Callable[[], No
     return found, graph.replay
 
 
-@dataclass(frozen=True)
+def on_cpu(call: Call, batch: AtomicBatch) -> tuple[Properties, Callable[[], None]]:
+    """Steps of the machine; all that they must compute is spoilt, so that nothing can be left over from here."""
+    with hidden():
+        call(batch)
+        changing = [values for name, values in _tensors(batch).items() if name not in FIXED]
+        found, recording = recorded(lambda: call(batch), changing)
+    recording.forget()
+    return found, recording
+
+
+RECORDS: dict[str, Record] = {"cuda": on_cuda, "cpu": on_cpu}
+
+
 class _Recording:
-    batch: AtomicBatch
-    found: Properties
-    replay: Callable[[], None]
+    """A recording of a batch with some room for edges, which stays in its place."""
+
+    def __init__(self, call: Call, full: AtomicBatch, record: Record) -> None:
+        self.place = replace(full, **{name: values.clone() for name, values in _tensors(full).items()})
+        self.found, self.replay = record(call, self.place)
+        self.spare = _edges_alone(full.senders, full.num_atoms - 1, len(full.senders))
+        self.edges = 0
+        self.bytes = getattr(self.replay, "bytes", 0)
 
     def __call__(self, batch: AtomicBatch) -> Properties:
+        """Of a batch whose edges fit."""
+        edges = len(batch.senders)
         for name, values in _tensors(batch).items():
-            getattr(self.batch, name).copy_(values)
+            place = getattr(self.place, name)
+            place[: len(values)].copy_(values)
+            if name in self.spare and edges < self.edges:
+                place[edges : self.edges].copy_(self.spare[name][edges : self.edges])
+        self.edges = edges
         self.replay()
-        return self.found
+        return emptied(self.found)
 
 
 class Replayed:
-    """A potential as it is called, with recordings for systems of up to 2,048 atoms.
+    """A potential as it is called, with recordings of small systems.
 
-    Every recording is compared with the potential itself, on the batch that it was made for, before its numbers are
-    used. Where one differs or cannot be made, that is said once and the potential computes as ever. With
-    EQUIPOT_KERNELS=reference nothing is recorded.
+    Every recording is compared with the potential itself, on the batch that it was made for with its atoms moved,
+    before its numbers are used. Where one differs or cannot be made, that is said once and the potential computes as
+    ever. With EQUIPOT_KERNELS=reference nothing is recorded.
 
     Args:
         potential: frozen, and on its device.
-        record: how.
+        record: how; by its device when None.
+        after: calls of the same sizes that are not recorded.
     """
 
-    def __init__(self, potential: Potential, record: Record = on_cuda) -> None:
-        self.potential, self._record = potential, record
+    def __init__(self, potential: Potential, record: Record | None = None, after: int = AFTER) -> None:
+        self.potential, self._record, self._after = potential, record, after
         self.refused: str | None = None  # why nothing is recorded any more
         self._recordings: OrderedDict[Any, _Recording] = OrderedDict()
+        self._calls: dict[Any, int] = {}  # that were not recorded
 
     def __call__(
         self,
@@ -87,57 +126,70 @@ class Replayed:
     ) -> Properties:
         """What `Potential.forward` gives, on its device; the batch may be on another one."""
         device = next(self.potential.parameters()).device
-        asked = {"forces": forces, "stress": stress, "virials": virials}
-        asked |= {"targets": None if targets is None else tuple(sorted(targets))}
+        names = None if targets is None else tuple(sorted(targets))
 
         def call(given: AtomicBatch) -> Properties:
+            asked = {"forces": forces, "stress": stress, "virials": virials, "targets": names}
             return self.potential(given, **asked).detach()
 
-        if self.refused is not None or not _recordable(batch):
+        record = self._record or RECORDS.get(device.type)
+        if self.refused is not None or record is None or not _recordable(batch, device):
             return call(batch.to(device))
-        full = filled(batch, edges_for(len(batch.senders)), self.potential.cutoff)
-        key = (tuple(asked.items()), _sizes(full), _looked_at(batch))
+        room = edges_for(len(batch.senders))
+        key = (forces, stress, virials, names, room, torch.get_num_threads(), _found_by(batch, device))
         recording = self._recordings.pop(key, None)
-        if recording is None:
-            recording = self._recorded(call, batch.to(device), full.to(device))
+        if recording is None and self._often(key):
+            recording = self._recorded(call, batch, room, device, record)
         if recording is None:
             return call(batch.to(device))
         self._recordings[key] = recording  # the last one used is the last one
-        while len(self._recordings) > KEPT:
+        while len(self._recordings) > KEPT or sum(r.bytes for r in self._recordings.values()) > MOST_BYTES:
             self._recordings.popitem(last=False)
-        return emptied(recording(full))
+        return recording(batch)
 
-    def _recorded(self, call: Call, batch: AtomicBatch, full: AtomicBatch) -> _Recording | None:
-        """The recording of a call, if it computes the same; kept are its own copies of all tensors."""
-        expected = call(batch)  # says what is wrong with the batch, too
+    def _often(self, key: Any) -> bool:
+        """Whether there were calls enough for a recording to be worth it; counts this one."""
+        if len(self._calls) > MOST_COUNTED:
+            self._calls.clear()
+        self._calls[key] = self._calls.get(key, 0) + 1
+        return self._calls[key] > self._after
+
+    def _recorded(
+        self, call: Call, batch: AtomicBatch, room: int, device: torch.device, record: Record
+    ) -> _Recording | None:
+        """The recording of a call, if it computes the same."""
+        steps = torch.arange(
+            batch.positions.numel(), dtype=batch.positions.dtype, device=batch.positions.device
+        )
+        moved = batch.with_positions(batch.positions + MOVE * torch.sin(steps).reshape(batch.positions.shape))
+        expected = call(moved.to(device))  # says what is wrong with the batch, too
+        full = filled(batch, room, self.potential.cutoff).to(device)
         try:
-            place = replace(full, **{name: values.clone() for name, values in _tensors(full).items()})
-            recording = _Recording(place, *self._record(call, place))
-            found = emptied(recording(full))
+            recording = _Recording(call, full, record)
+            found = recording(moved)
         except (RuntimeError, ValueError, AssertionError) as failure:  # of PyTorch, its kernels or the driver
             return self._refuse(f"{type(failure).__name__}: {failure}")
         names = [name for name, _ in expected.items()]
-        error = largest_difference(
-            *([_varying(self.potential, batch, p, n) for n in names] for p in (found, expected))
-        )
-        dtype = next(self.potential.parameters()).dtype
-        if error < TOLERANCE[dtype]:  # false for NaN, too
+        both = ([_varying(self.potential, batch.to(device), p, n) for n in names] for p in (found, expected))
+        error = largest_difference(*both, least=LEAST)
+        if error < TOLERANCE[next(self.potential.parameters()).dtype]:  # false for NaN, too
             return recording
         return self._refuse(f"what was recorded differs by {error:.1e} (relative)")
 
     def _refuse(self, why: str) -> None:
         self.refused = why
         self._recordings.clear()
-        log.warning("Evaluations are not recorded as CUDA graphs, and small systems are slower: %s", why)
+        log.warning("Evaluations are not recorded, and small systems are slower: %s", why)
 
 
 def status() -> str:
-    """In words, how small systems are computed on a GPU, if there is one."""
+    """In words, how small systems are computed."""
     if _switched_off():
         return "call by call, because EQUIPOT_KERNELS=reference"
     return (
-        f"replayed as CUDA graphs up to {MOST_ATOMS:,} atoms by the calculator of ASE, each compared with the potential"
-        " before it is used; in progress: tested without a device, not run on one"
+        f"recorded and replayed by the calculator of ASE, up to {MOST_ATOMS['cpu']:,} atoms on a CPU, and up to"
+        f" {MOST_ATOMS['cuda']:,} as CUDA graphs on a GPU; each recording is compared with the potential before it is"
+        " used; those on a GPU in progress: tested without a device, not run on one"
     )
 
 
@@ -153,23 +205,17 @@ def edges_for(number: int) -> int:
 
 def filled(batch: AtomicBatch, edges: int, cutoff: float) -> AtomicBatch:
     """The batch with so many edges: behind it is a system of one atom, its edges the rest, longer than the cutoff."""
-    atoms, systems, excess = batch.num_atoms, batch.num_systems, edges - len(batch.senders)
-    new, one = batch.senders.new_tensor, torch.arange(excess, device=batch.senders.device)
-    there = batch.shifts.new_zeros((excess, 3))
-    there[:, 0] = 1 - 2 * (one % 2)  # each beside its mirrored one
-    cell = 2 * cutoff * torch.eye(3, dtype=batch.cell.dtype, device=batch.cell.device)
-    self_edges = new([atoms]).expand(excess)
+    new = batch.senders.new_tensor
+    cell = 1.001 * cutoff * torch.eye(3, dtype=batch.cell.dtype, device=batch.cell.device)
+    alone = _edges_alone(batch.senders, batch.num_atoms, edges)
     more: dict[str, Tensor | None] = {
         "positions": batch.positions.new_zeros((1, 3)),
         "species": new([0]),
-        "system": new([systems]),
+        "system": new([batch.num_systems]),
         "cell": cell[None],
         "pbc": batch.pbc.new_zeros((1, 3)),
-        "senders": self_edges,
-        "receivers": self_edges,
-        "shifts": there,
         "row_pointer": new([edges]),
-        "reverse": len(batch.senders) + (one ^ 1),
+        **{name: values[len(batch.senders) :] for name, values in alone.items()},
     }
     for name in ("charge", "spin"):
         values = getattr(batch, name)
@@ -180,32 +226,41 @@ def filled(batch: AtomicBatch, edges: int, cutoff: float) -> AtomicBatch:
     return replace(batch, **{n: torch.cat([getattr(batch, n), v]) for n, v in more.items() if v is not None})
 
 
+def _edges_alone(like: Tensor, atom: int, edges: int) -> dict[str, Tensor]:
+    """So many edges of an atom with itself along the first vector of its cell, each beside its mirrored one."""
+    number = torch.arange(edges, device=like.device)
+    shifts = like.new_zeros((edges, 3))
+    shifts[:, 0] = 1 - 2 * (number % 2)
+    ends = like.new_full((edges,), atom)
+    return {"senders": ends, "receivers": ends, "shifts": shifts, "reverse": number ^ 1}
+
+
 def emptied(found: Properties) -> Properties:
     """Copies of what belongs to the batch itself: the atom behind it, and its system, are the last rows."""
     return from_items({name: values[:-1].clone() for name, values in found.items()})
 
 
-def _recordable(batch: AtomicBatch) -> bool:
+def _recordable(batch: AtomicBatch, device: torch.device) -> bool:
     """Whether a batch is small, and its edges come in mirrored pairs that are not given as vectors."""
-    if _switched_off():
+    if _switched_off() or batch.num_atoms > MOST_ATOMS.get(device.type, MOST_ATOMS["cpu"]):
         return False
-    whole = batch.halo is None and batch.edge_vectors is None
-    return whole and batch.num_atoms <= MOST_ATOMS and len(batch.senders) % 2 == 0
+    return batch.halo is None and batch.edge_vectors is None and len(batch.senders) % 2 == 0
 
 
 def _tensors(batch: AtomicBatch) -> dict[str, Tensor]:
-    values = ((f.name, getattr(batch, f.name)) for f in fields(batch))
-    return {name: v for name, v in values if isinstance(v, Tensor)}
+    return {name: v for name in _FIELDS if isinstance(v := getattr(batch, name), Tensor)}
 
 
-def _sizes(batch: AtomicBatch) -> tuple[tuple[str, tuple[int, ...], torch.dtype], ...]:
-    return tuple((name, tuple(v.shape), v.dtype) for name, v in _tensors(batch).items())
+_FIELDS = tuple(f.name for f in fields(AtomicBatch))
 
 
-def _looked_at(batch: AtomicBatch) -> tuple[Any, ...]:
-    """Numbers that may be refused, which a recording cannot do: another value is another recording."""
-    values = (batch.pbc, batch.charge, batch.spin)
-    return tuple(None if v is None else tuple(v.flatten().tolist()) for v in values)
+def _found_by(batch: AtomicBatch, device: torch.device) -> tuple[Any, ...]:
+    """What is the same in all that a recording replays: sizes, and numbers that may be refused or are looked at."""
+    sizes = (batch.num_atoms, batch.num_systems, batch.positions.dtype)
+    looked_at = [batch.pbc, batch.charge, batch.spin]
+    looked_at += [batch.species, batch.system] if device.type == "cpu" else []
+    there = tuple(getattr(batch, name) is not None for name in ATOMIC_VECTORS)
+    return (*sizes, *there, *(None if v is None else v.cpu().numpy().tobytes() for v in looked_at))
 
 
 def _varying(potential: Potential, batch: AtomicBatch, found: Properties, name: str) -> Tensor:

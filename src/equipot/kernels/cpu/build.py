@@ -67,13 +67,13 @@ def built(text: str, flags: Sequence[str] = FLAGS, *needs: str) -> Path:
 
 def _key(text: str, flags: Sequence[str], *needs: str) -> str:
     """Contents, compiler, flags and processor: a cache on a shared disk serves different machines."""
-    parts = (text, compiler(), " ".join(flags), platform.machine(), _processor(), torch.__version__, *needs)
+    parts = (text, compiler(), " ".join(flags), platform.machine(), instructions(), torch.__version__, *needs)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 @cache
-def _processor() -> str:
-    """The instruction sets of this processor."""
+def instructions() -> str:
+    """The instruction sets of this processor, as the kernel of the system lists them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

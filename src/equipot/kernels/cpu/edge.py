@@ -20,6 +20,7 @@ from torch.nn.functional import pad
 
 from equipot.batch import AtomicBatch
 from equipot.kernels.cpu.build import library
+from equipot.kernels.cpu.calls import called
 from equipot.kernels.cpu.generate import source
 from equipot.kernels.cpu.vectors import SERIAL_EDGES, VECTOR_BYTES
 from equipot.kernels.description import EdgeProduct
@@ -46,13 +47,15 @@ class Program:
         table: tuple[int, float] | None = None,
         out: tuple[Tensor, ...] = (),
     ) -> None:
-        """Run a function on contiguous tensors; None is a null pointer; `table`: knots, and knots per Å."""
+        """Run a function on contiguous tensors into `out`; None is a null pointer; `table`: knots, and knots per Å."""
         pointers = [t.data_ptr() if t is not None else None for t in (*graph, *tensors)]
         results = [t.data_ptr() for t in out]
         if name not in self.functions:
             self.functions[name] = self._function(name, len(pointers), len(results), table is not None)
         sizes = graph[0].shape[0] - 1, channels, _threads(graph)
-        self.functions[name](*sizes, *pointers, *(table or ()), *results)
+        words = (*sizes, *pointers, *(table or ()), *results)
+        self.functions[name](*words)
+        called(self.library, name, words, out)
 
     def _function(self, name: str, pointers: int, results: int, tabulated: bool) -> Callable[..., None]:
         """Of sizes, threads, addresses, what belongs to a table, and addresses."""
@@ -170,10 +173,10 @@ class Tangent(Function):
         run, channels = program(spec, w.dtype), w.shape[-1]
         gx = torch.empty_like(x) if x is not None else None
         if gx is not None:
-            run.call("senders_tangent", graph, channels, y, w, g, ty, tw, gx)
+            run.call("senders_tangent", graph, channels, y, w, g, ty, tw, out=(gx,))
         gy, gw, gg = torch.empty_like(y), torch.empty_like(w), torch.empty_like(g)
-        run.call("edges_tangent", graph[:2], channels, x, y, w, g, tx, ty, tw, gy, gw)
-        run.call("forward_tangent", graph, channels, x, y, w, tx, ty, tw, gg)
+        run.call("edges_tangent", graph[:2], channels, x, y, w, g, tx, ty, tw, out=(gy, gw))
+        run.call("forward_tangent", graph, channels, x, y, w, tx, ty, tw, out=(gg,))
         return gx, gy, gw, gg
 
     @staticmethod
@@ -268,7 +271,7 @@ class Tabulated(Function):
 def _forward(spec: EdgeProduct, graph: tuple[Tensor, ...], x: Tensor | None, y: Tensor, w: Tensor) -> Tensor:
     run = program(spec, w.dtype)
     out = w.new_empty(graph[0].shape[0] - 1, run.components[2], w.shape[-1])
-    run.call("forward", graph, w.shape[-1], x, y, w, out)
+    run.call("forward", graph, w.shape[-1], x, y, w, out=(out,))
     return out
 
 

@@ -26,6 +26,9 @@ from equipot.kernels.cpu.vectors import prelude
 from equipot.kernels.description import EdgeProduct
 from equipot.kernels.packing import offsets
 
+INFERENCE = ("forward", "edges", "backward")
+TANGENTS = ("forward_tangent", "senders_tangent", "edges_tangent")
+
 
 def source(spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> str:
     """The program in this precision; it works on spherical components."""
@@ -61,6 +64,7 @@ def source(spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> st
             *fills,
             "}",
             *(_tabulated_functions(calls) if tabulated else _functions(calls)),
+            *(f"RECORDABLE({name})" for name in (INFERENCE if tabulated else (*INFERENCE, *TANGENTS))),
             "",
         ]
     )

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from equipot.kernels.cpu.build import library
+from equipot.kernels.cpu.calls import called
 from equipot.kernels.cpu.vectors import SERIAL_EDGES, prelude
 
 _SOURCE = """
@@ -51,6 +52,8 @@ extern "C" void contracted(int64_t E, int64_t n, int64_t K, int threads, int d, 
     out[e] = rest + total(sum);
   }
 }
+RECORDABLE(values)
+RECORDABLE(contracted)
 """
 
 
@@ -61,13 +64,16 @@ def program(dtype: torch.dtype) -> ctypes.CDLL:
 
 
 def _call(name: str, order: int, per: float, r: Tensor, rows: Tensor, *tensors: Tensor) -> None:
+    """Run a function; the last tensor is its result."""
     number = ctypes.c_double if r.dtype == torch.float64 else ctypes.c_float
     threads = 1 if r.shape[0] < SERIAL_EDGES else torch.get_num_threads()
-    sizes = (ctypes.c_int64(r.shape[0]), ctypes.c_int64(rows.shape[2]), ctypes.c_int64(rows.shape[0] - 1))
-    pointers = [ctypes.c_void_p(t.data_ptr()) for t in (r, rows, *tensors)]
-    getattr(program(r.dtype), name)(
-        *sizes, ctypes.c_int(threads), ctypes.c_int(order), number(per), *pointers
+    sizes = (r.shape[0], rows.shape[2], rows.shape[0] - 1)
+    pointers = [t.data_ptr() for t in (r, rows, *tensors)]
+    library, integer, address = program(r.dtype), ctypes.c_int64, ctypes.c_void_p
+    getattr(library, name)(
+        *map(integer, sizes), ctypes.c_int(threads), ctypes.c_int(order), number(per), *map(address, pointers)
     )
+    called(library, name, (*sizes, threads, order, per, *pointers), tensors[-1:])
 
 
 class Values(Function):

@@ -1,13 +1,13 @@
 """Polynomials in C++: straight-line vector code for a row and a vector of channels."""
 
 import ctypes
-from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
 
 from equipot.kernels.cpu.build import library
+from equipot.kernels.cpu.calls import called
 from equipot.kernels.cpu.vectors import prelude
 from equipot.kernels.expressions import Language, definitions
 from equipot.kernels.polynomial import Polynomial
@@ -57,6 +57,7 @@ def source(polynomial: Polynomial, dtype: torch.dtype) -> str:
             "}",
             "}",
             "}",
+            "RECORDABLE(run)",
         ]
     )
 
@@ -77,13 +78,14 @@ def _statements(polynomial: Polynomial) -> list[str]:
 
 
 @cache
-def program(polynomial: Polynomial, dtype: torch.dtype) -> Callable[..., None]:
-    """Compiled once per process: a function of two sizes, the threads and the addresses of all tensors."""
-    run = library(source(polynomial, dtype)).run
+def program(polynomial: Polynomial, dtype: torch.dtype) -> ctypes.CDLL:
+    """Compiled once per process: `run` is a function of two sizes, the threads and the addresses of all tensors."""
+    made = library(source(polynomial, dtype))
+    run = made.run
     addresses = 1 + len(polynomial.inputs) + len(polynomial.outputs)
     run.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_int, *(ctypes.c_void_p,) * addresses]
     run.restype = None
-    return run
+    return made
 
 
 def run(polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -101,7 +103,9 @@ def run(polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...]) 
     )
     place = None if row is None else row.data_ptr()
     pointers = [t.data_ptr() for t in (*inputs, *outputs)]
-    program(polynomial, like.dtype)(groups, channels, threads, place, *pointers)
+    made, words = program(polynomial, like.dtype), (groups, channels, threads, place, *pointers)
+    made.run(*words)
+    called(made, "run", words, outputs)
     return tuple(
         t.sum(0, keepdim=True) if slot.kind == "shared" else t
         for t, slot in zip(outputs, polynomial.outputs, strict=True)

@@ -2,21 +2,42 @@
 
 import torch
 
+from equipot.kernels.cpu.build import instructions
+
 SCALARS = {torch.float32: "float", torch.float64: "double"}
-VECTOR_BYTES = 64
+# those of the registers: where a vector is two of them, compilers keep it in memory
+VECTOR_BYTES = 64 if "avx512f" in instructions() else 32 if "avx2" in instructions() else 16
 SERIAL_EDGES = 500  # below so many one thread is faster than waking others
 
-_TEXT = """\
+INCLUDES = """\
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 #include <omp.h>
+// a function of sizes, numbers and addresses as one of their list: what a recording calls
+union Word { int64_t i; double d; void* p; };
+template <class A> static inline A taken(const Word& w) {
+  if constexpr (std::is_pointer<A>::value) return (A)w.p;
+  else if constexpr (std::is_integral<A>::value) return (A)w.i;
+  else return (A)w.d;
+}
+template <class... A, size_t... I>
+static inline void spread(void (*f)(A...), const Word* w, std::index_sequence<I...>) { f(taken<A>(w[I])...); }
+template <class... A> static inline void with_list(void (*f)(A...), const Word* w) {
+  spread(f, w, std::index_sequence_for<A...>{});
+}
+#define RECORDABLE(name) extern "C" void name##_recorded(const Word* w) { with_list(name, w); }
+"""
+
+_TEXT = """\
 typedef {scalar} T;
-typedef T vec __attribute__((vector_size(64)));
-typedef {integer} integers __attribute__((vector_size(64)));
-constexpr int V = 64 / sizeof(T);
-static inline vec load(const T* p) {{ vec v; memcpy(&v, p, 64); return v; }}
-static inline void store(T* p, vec v) {{ memcpy(p, &v, 64); }}
+typedef T vec __attribute__((vector_size({bytes})));
+typedef {integer} integers __attribute__((vector_size({bytes})));
+constexpr int V = {bytes} / sizeof(T);
+static inline vec load(const T* p) {{ vec v; memcpy(&v, p, {bytes}); return v; }}
+static inline void store(T* p, vec v) {{ memcpy(p, &v, {bytes}); }}
 static inline void add(T* p, vec v) {{ store(p, load(p) + v); }}
 static inline T total(vec v) {{ T s = 0; for (int i = 0; i < V; i++) s += v[i]; return s; }}
 static inline vec root(vec v) {{ for (int i = 0; i < V; i++) v[i] = std::sqrt(v[i]); return v; }}
@@ -30,7 +51,7 @@ static inline vec exponential(vec x) {{
 #pragma GCC unroll 16
   for (int n = {terms}; n > 0; n--) sum = sum * r * (T(1) / T(n)) + T(1);
   const integers power = (__builtin_convertvector(k, integers) + {bias}) << {mantissa};
-  vec scale; memcpy(&scale, &power, 64);
+  vec scale; memcpy(&scale, &power, {bytes});
   return sum * scale;
 }}
 static inline vec logistic(vec x) {{ return T(1) / (exponential(-x) + T(1)); }}
@@ -71,6 +92,7 @@ def whole_vectors(channels: int, dtype: torch.dtype) -> bool:
     return channels % (VECTOR_BYTES // dtype.itemsize) == 0
 
 
-def prelude(dtype: torch.dtype) -> str:
+def prelude(dtype: torch.dtype, *, includes: bool = True) -> str:
     """Of a program in this precision."""
-    return _TEXT.format(scalar=SCALARS[dtype], **_NUMBERS[dtype])
+    text = _TEXT.format(scalar=SCALARS[dtype], bytes=VECTOR_BYTES, **_NUMBERS[dtype])
+    return INCLUDES + text if includes else text
