@@ -41,7 +41,7 @@ def measure(model: str, case: str, given: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(record: records.Record) -> list[str]:
-    """Rows of Markdown: milliseconds, and the memory that the structure and two calls add."""
+    """Rows of Markdown: milliseconds, and the memory that the structure and three calls add."""
     lines = [
         "| ms (MB) | threads | " + " | ".join(peers.CASES) + " |",
         "|---" * (2 + len(peers.CASES)) + "|",

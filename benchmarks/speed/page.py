@@ -58,8 +58,8 @@ ALONE = """\
 ## Beside nobody
 
 SEGNN was published as scripts for its experiments, not as a package, so there is nothing to take turns with. Our own
-times, `python benchmarks/speed/alone.py`: milliseconds, and in parentheses the memory in MB that the structure and two
-calls add; seven layers of 128 channels, l_max 2, cases as above.
+times, `python benchmarks/speed/alone.py`: milliseconds, and in parentheses the memory in MB that the structure and
+three calls add; seven layers of 128 channels, l_max 2, cases as above.
 """
 ONE_CORE = """\
 ## One core

@@ -195,7 +195,7 @@ def table(record: records.Record) -> list[str]:
     return [
         *ratios(record),
         "",
-        "Memory that the structure and two calls add, MB, likewise:",
+        "Memory that the structure and three calls add, MB, likewise:",
         "",
         *_memory(record),
     ]

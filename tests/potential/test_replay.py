@@ -6,6 +6,7 @@ compares graphs.
 
 import copy
 import logging
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -55,8 +56,9 @@ def assert_alike(found, expected, tolerance=1e-11):
         assert float((found[name] - value).abs().max()) < tolerance * size, name
 
 
-@pytest.mark.parametrize("record", [on_cpu, run_again])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("architecture", "record"), [*((name, on_cpu) for name in ARCHITECTURES), ("mace", run_again)]
+)
 def test_a_recording_of_a_filled_batch_gives_the_same_numbers(architecture, record):
     potential = small(architecture, "everything", torch.float64)
     recorded = Replayed(potential, record, after=0)
@@ -190,6 +192,19 @@ def test_the_oldest_recordings_go_first(monkeypatch):
     for atoms in (3, 4, 9):
         kept(batch(potential, [molecule(ELEMENTS, atoms)]))
     assert [r.place.num_atoms for r in kept._recordings.values()] == [9 + 1]
+
+
+def test_copies_begin_anew_and_models_that_change_their_type_are_recorded_again():
+    potential = frozen(small("painn", "scalars only", torch.float64))
+    recorded = Replayed(potential, on_cpu, after=0)
+    given = batch(potential, [SYSTEMS["molecule"]])
+    first = recorded(given, forces=True)
+    for copied in (copy.deepcopy(recorded), pickle.loads(pickle.dumps(recorded))):
+        assert not copied._recordings
+        assert_alike(copied(given, forces=True), first)
+    potential.float()
+    assert_alike(recorded(given, forces=True), potential(given, forces=True), 1e-5)
+    assert len(recorded._recordings) == 2
 
 
 def test_what_is_asked_seldom_is_not_recorded():

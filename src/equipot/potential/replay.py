@@ -125,7 +125,8 @@ class Replayed:
         targets: Collection[str] | None = None,
     ) -> Properties:
         """What `Potential.forward` gives, on its device; the batch may be on another one."""
-        device = next(self.potential.parameters()).device
+        weights = next(self.potential.parameters())
+        device = weights.device
         names = None if targets is None else tuple(sorted(targets))
 
         def call(given: AtomicBatch) -> Properties:
@@ -136,7 +137,8 @@ class Replayed:
         if self.refused is not None or record is None or not _recordable(batch, device):
             return call(batch.to(device))
         room = edges_for(len(batch.senders))
-        key = (forces, stress, virials, names, room, torch.get_num_threads(), _found_by(batch, device))
+        where = (weights.data_ptr(), weights.dtype, torch.get_num_threads())
+        key = (forces, stress, virials, names, room, where, _found_by(batch, device))
         recording = self._recordings.pop(key, None)
         if recording is None and self._often(key):
             recording = self._recorded(call, batch, room, device, record)
@@ -146,6 +148,13 @@ class Replayed:
         while len(self._recordings) > KEPT or sum(r.bytes for r in self._recordings.values()) > MOST_BYTES:
             self._recordings.popitem(last=False)
         return recording(batch)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (
+            self.potential,
+            self._record,
+            self._after,
+        )  # recordings know places in this memory
 
     def _often(self, key: Any) -> bool:
         """Whether there were calls enough for a recording to be worth it; counts this one."""

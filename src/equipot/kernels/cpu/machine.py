@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equipot.kernels.cpu.build import FLAGS, built
+from equipot.kernels.cpu.build import library
 from equipot.kernels.cpu.vectors import INCLUDES, VECTOR_BYTES, prelude
 
 AXES = 5  # of elementwise steps, after those that lie behind one another are joined
@@ -104,8 +104,7 @@ def packed(right: Tensor) -> Tensor:
 
 @cache
 def _machine() -> Any:
-    # products of matrices want loops unrolled
-    run = ctypes.CDLL(str(built(_source(), (*FLAGS, "-O3")))).replay
+    run = library(_source()).replay
     run.argtypes, run.restype = [ctypes.c_void_p, ctypes.c_int64], None
     return run
 
