@@ -3,11 +3,21 @@
 import ctypes
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 #: of a library, the name of its function, sizes, numbers and addresses, and the tensors that were filled
 Listener = Callable[[ctypes.CDLL, str, Sequence[int | float | None], Sequence[Tensor]], None]
 _listeners: list[Listener] = []  # none or one
+
+AWAKE = (
+    4  # a replay has nothing between its steps in which other threads would fall asleep: less is worth them
+)
+
+
+def threads_for(size: int, serial: int) -> int:
+    """Of a program: one below a size for which waking others is slower, and for a fourth of it in a recording."""
+    return 1 if size < (serial // AWAKE if _listeners else serial) else torch.get_num_threads()
 
 
 def called(

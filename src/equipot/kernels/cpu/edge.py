@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 
 from equipot.batch import AtomicBatch
 from equipot.kernels.cpu.build import library
-from equipot.kernels.cpu.calls import called
+from equipot.kernels.cpu.calls import called, threads_for
 from equipot.kernels.cpu.generate import source
 from equipot.kernels.cpu.vectors import SERIAL_EDGES, VECTOR_BYTES
 from equipot.kernels.description import EdgeProduct
@@ -87,7 +87,7 @@ class Program:
 
 
 def _threads(graph: tuple[Tensor, ...]) -> int:
-    return 1 if graph[1].shape[0] < SERIAL_EDGES else torch.get_num_threads()
+    return threads_for(graph[1].shape[0], SERIAL_EDGES)
 
 
 @cache

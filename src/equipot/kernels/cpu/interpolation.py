@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from equipot.kernels.cpu.build import library
-from equipot.kernels.cpu.calls import called
+from equipot.kernels.cpu.calls import called, threads_for
 from equipot.kernels.cpu.vectors import SERIAL_EDGES, prelude
 
 _SOURCE = """
@@ -66,7 +66,7 @@ def program(dtype: torch.dtype) -> ctypes.CDLL:
 def _call(name: str, order: int, per: float, r: Tensor, rows: Tensor, *tensors: Tensor) -> None:
     """Run a function; the last tensor is its result."""
     number = ctypes.c_double if r.dtype == torch.float64 else ctypes.c_float
-    threads = 1 if r.shape[0] < SERIAL_EDGES else torch.get_num_threads()
+    threads = threads_for(r.shape[0], SERIAL_EDGES)
     sizes = (r.shape[0], rows.shape[2], rows.shape[0] - 1)
     pointers = [t.data_ptr() for t in (r, rows, *tensors)]
     library, integer, address = program(r.dtype), ctypes.c_int64, ctypes.c_void_p

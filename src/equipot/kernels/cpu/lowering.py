@@ -26,7 +26,7 @@ from equipot.kernels.cpu.machine import (
 
 aten = torch.ops.aten
 Number = int | float
-SERIAL_PRODUCT = 1 << 20  # multiplications: below so many one thread is faster than waking others
+SERIAL_PRODUCT = 1 << 18  # multiplications: below so many one thread is faster than waking others
 
 
 class NotHere(Exception):

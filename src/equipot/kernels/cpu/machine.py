@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from equipot.kernels.cpu.build import library
-from equipot.kernels.cpu.vectors import INCLUDES, VECTOR_BYTES, prelude
+from equipot.kernels.cpu.vectors import INCLUDES, REGISTER_BYTES, definitions
 
 AXES = 5  # of elementwise steps, after those that lie behind one another are joined
 TYPES = {torch.float32: 0, torch.float64: 1}
@@ -50,7 +50,7 @@ OTHERS = (
 CODES = {name: n for n, name in enumerate([e[0] for e in ELEMENTWISE] + list(COMPARISONS) + list(OTHERS))}
 CALL, CAST = 1000, 1001  # beyond the types
 CASTS = (torch.float32, torch.float64, torch.int64, torch.bool)
-PANEL = 2 * VECTOR_BYTES  # bytes of a row of the right matrix that stay in registers
+PANEL = 2 * REGISTER_BYTES  # bytes of a row of the right matrix that stay in registers
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _source() -> str:
     )
     parts = [INCLUDES, _STEP]
     for dtype, place in TYPES.items():
-        parts += [f"namespace type{place} {{", prelude(dtype, includes=False), _NUMBERS, run, "}"]
+        parts += [f"namespace type{place} {{", definitions(dtype, 1), _NUMBERS, run, "}"]
     scalars = {torch.float32: "float", torch.float64: "double", torch.int64: "int64_t", torch.bool: "bool"}
     parts.append("static void cast(const Step& s) {\nswitch (s.code) {")
     for a, source in enumerate(CASTS):

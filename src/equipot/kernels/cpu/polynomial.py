@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from equipot.kernels.cpu.build import library
-from equipot.kernels.cpu.calls import called
+from equipot.kernels.cpu.calls import called, threads_for
 from equipot.kernels.cpu.vectors import prelude
 from equipot.kernels.expressions import Language, definitions
 from equipot.kernels.polynomial import Polynomial
@@ -93,7 +93,7 @@ def run(polynomial: Polynomial, row: Tensor | None, inputs: tuple[Tensor, ...]) 
     like = inputs[0]
     rows = inputs[polynomial.rows].shape[0]
     groups = len(row) - 1 if row is not None else rows
-    threads = 1 if sum(t.numel() for t in inputs) < SERIAL_NUMBERS else torch.get_num_threads()
+    threads = threads_for(sum(t.numel() for t in inputs), SERIAL_NUMBERS)
     numbers, channels = {"row": rows, "group": groups, "shared": threads}, like.shape[-1]
     outputs = tuple(
         (like.new_zeros if slot.kind == "shared" else like.new_empty)(
