@@ -66,8 +66,7 @@ def course(name: str, seconds: float, repeats: list[int]) -> dict[str, Any]:
     points = []
     for n in repeats:
         batch = batch_of([Frame.from_atoms(water.repeat(n))], elements, model["cutoff"])
-        for _ in range(3):  # from the third call on, small systems are replayed
-            potential(batch, forces=True)
+        potential(batch, forces=True)
         points.append(
             {"atoms": 192 * n**3, "edges": len(batch.senders), **_fastest(potential, batch, seconds)}
         )

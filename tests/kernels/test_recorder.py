@@ -188,7 +188,7 @@ def test_a_wrong_step_is_refused(monkeypatch, caplog):
     monkeypatch.setitem(LOWERINGS, operation, LOWERINGS[torch.ops.aten.sigmoid.default])
     potential = small("painn", "scalars only", torch.float64)
     given = batch(potential, [SYSTEMS["molecule"]])
-    replayed_potential = Replayed(potential, after=0)
+    replayed_potential = Replayed(potential)
     with caplog.at_level(logging.WARNING, logger="equipot"):
         found = replayed_potential(given, forces=True)
     assert "what was recorded differs" in caplog.text and replayed_potential.refused is not None

@@ -90,10 +90,7 @@ class Worker:
         self.call: Callable[[], Any] | None = None
 
     def prepare(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Model and structures of a case, evaluated three times, and the memory that it took.
-
-        From the third call on, calculators of equipot replay small systems.
-        """
+        """Model and structures of a case, evaluated three times; what that is, and the memory that it took."""
         case, self.call = order["case"], None  # with it goes the memory of the last case
         gc.collect()
         torch.manual_seed(0)

@@ -59,6 +59,8 @@ class Calculator(ase_calculator.Calculator):
         device: where to compute; where the potential is when None.
         also: properties wanted with every evaluation.
         skin: Å beyond the cutoff; the neighbor list is reused until an atom has moved by half of it.
+        record: what an evaluation of a small system does is recorded by the first of its kind and replayed by all that
+            follow. False where every structure is of another composition, and computed once.
     """
 
     def __init__(
@@ -68,13 +70,14 @@ class Calculator(ase_calculator.Calculator):
         device: torch.device | str | None = None,
         also: Collection[str] = (),
         skin: float = 0.5,
+        record: bool = True,
     ) -> None:
         super().__init__()
         self.potential = frozen(potential)
         self.device = next(potential.parameters()).device if device is None else torch.device(device)
         self.potential.to(self.device)
         self.replicas = replicas
-        self._replayed = Replayed(self.potential)
+        self._replayed = Replayed(self.potential) if record else None
         self._fits = 0  # atoms of the largest structure that was looked at
         declared = potential.config.targets.tensors
         self._per_atom = (
@@ -141,7 +144,10 @@ class Calculator(ase_calculator.Calculator):
         self._refuse_large(batch)
         targets = {"energy" if name in _ENERGY else name for name in wanted}
         with torch.no_grad():
-            found = self._replayed(
+            replayed = self._replayed
+            if replayed is not None and replayed.potential is not self.potential:
+                replayed = None  # its recordings are of another one
+            found = (replayed or self.potential)(
                 batch,
                 forces="forces" in wanted,
                 stress="stress" in wanted,

@@ -169,7 +169,7 @@ class ManyBodyNetwork(nn.Module):
     def forward(self, batch: AtomicBatch) -> Features:
         """Features of all layers."""
         vectors = batch.vectors().to(self.radial.dtype)
-        distances = self.distances(vectors.norm(dim=-1))
+        distances = self.distances(vectors.norm(dim=-1)).mirrored(batch)
         harmonics = self.basis.packed_harmonics(vectors, range(self.config.l_max + 1))
         one_hot = functional.one_hot(batch.species, self.num_elements).to(vectors.dtype)
         h = self.embedding(Features(self.embedding.irreps_in, (one_hot[:, None],)))

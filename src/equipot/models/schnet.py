@@ -99,7 +99,7 @@ class SchNet(nn.Module):
     def forward(self, batch: AtomicBatch) -> Features:
         """Features 0e."""
         x = self.embedding(batch.species)
-        distances = self.distances(batch.vectors().norm(dim=-1).to(x.dtype))
+        distances = self.distances(batch.vectors().norm(dim=-1).to(x.dtype)).mirrored(batch)
         for interaction in self.interactions:
             x = x + interaction(x, distances, batch)
         return Features(irreps=self.irreps, blocks=(x[:, None],))

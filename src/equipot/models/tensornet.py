@@ -210,7 +210,10 @@ class TensorNet(nn.Module):
     def forward(self, batch: AtomicBatch) -> Features:
         """Features 0e, 1o and 2e."""
         vectors = batch.vectors().to(self.norm.weight.dtype)
-        distances, itself = self.distances(vectors.norm(dim=-1)), self.distances(vectors.new_zeros(1))
+        distances, itself = (
+            self.distances(vectors.norm(dim=-1)).mirrored(batch),
+            self.distances(vectors.new_zeros(1)),
+        )
         harmonics = self.basis.packed_harmonics(vectors, range(3))
         x = self.embedding(distances, itself, harmonics, batch)
         for interaction in self.interactions:

@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from equipot.batch import AtomicBatch
 from equipot.kernels import Table, TabulatedWeights, interpolate
 from equipot.nn.dense import enveloped
 
@@ -31,6 +32,25 @@ class Distances:
         envelope: Callable[[Tensor], Tensor],
     ) -> None:
         self.r, self._radial, self._envelope = r, radial, envelope
+        self._reverse: Tensor | None = None  # of every edge, the mirrored one
+
+    def mirrored(self, batch: AtomicBatch) -> "Distances":
+        """The same, which know that an edge and its mirrored one are equally long."""
+        # with vectors of edges, the gradient by each of them is asked for: what they share must not be one's alone
+        if batch.halo is None and batch.edge_vectors is None:
+            self._reverse = batch.reverse
+        return self
+
+    @cached_property
+    def pairs(self) -> "tuple[Distances, Int[Tensor, ' edges']] | None":
+        """Of one edge of every mirrored two, and which of them an edge belongs to; None where that is not known."""
+        if self._reverse is None:
+            return None
+        number = torch.arange(len(self.r), device=self.r.device)
+        first = number < self._reverse
+        place = torch.cumsum(first, 0) - 1
+        of_edges = place.index_select(0, torch.minimum(number, self._reverse))
+        return Distances(self.r[first], self._radial, self._envelope), of_edges
 
     @cached_property
     def radial(self) -> Float[Tensor, "edges num_radial"]:
@@ -65,7 +85,10 @@ class RadialFunction(nn.Module, ABC):
         """The weights of every edge."""
         if self.table is not None:
             return TabulatedWeights(Table(self.table, self.spacing, self.paths), at.r)
-        return self._computed(at).unflatten(-1, (self.paths, -1))
+        return self._of_edges(at).unflatten(-1, (self.paths, -1))
+
+    def _of_edges(self, at: Distances) -> Float[Tensor, "edges weights"]:
+        return self._computed(at)
 
     @abstractmethod
     def _computed(self, at: Distances) -> Float[Tensor, "edges weights"]:
@@ -116,6 +139,13 @@ class RadialNetwork(RadialFunction, nn.Sequential):
         nn.Sequential.__init__(self, *layers)
         self.envelope = envelope
         self._begin(paths)
+
+    def _of_edges(self, at: Distances) -> Float[Tensor, "edges weights"]:
+        """In training, once for each two mirrored edges: there is no table, and layers are most of a step."""
+        if not self.training or at.pairs is None:
+            return self._computed(at)
+        pairs, of_edges = at.pairs
+        return self._computed(pairs).index_select(0, of_edges)
 
     def _computed(self, at: Distances) -> Float[Tensor, "edges weights"]:
         if self.envelope == "basis":

@@ -31,8 +31,6 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 LEAST = 0.01  # eV, eV/Å …: what is smaller is compared with this, since much is zero by symmetry
 KEPT = 64  # recordings, each with the memory of all that an evaluation computes,
 MOST_BYTES = 1 << 30  # and so much of it on a CPU
-MOST_COUNTED = 1024  # sizes
-AFTER = 2  # calls of the same sizes: a recording costs some ten of them
 WARM = 3  # evaluations before one is recorded: kernels are compiled, chosen and checked in them
 FIXED = (
     "species",
@@ -101,19 +99,17 @@ class Replayed:
 
     Every recording is compared with the potential itself, on the batch that it was made for with its atoms moved,
     before its numbers are used. Where one differs or cannot be made, that is said once and the potential computes as
-    ever. With EQUIPOT_KERNELS=reference nothing is recorded.
+    ever. The same batch gives the same bits, whatever came before. With EQUIPOT_KERNELS=reference nothing is recorded.
 
     Args:
         potential: frozen, and on its device.
         record: how; by its device when None.
-        after: calls of the same sizes that are not recorded.
     """
 
-    def __init__(self, potential: Potential, record: Record | None = None, after: int = AFTER) -> None:
-        self.potential, self._record, self._after = potential, record, after
+    def __init__(self, potential: Potential, record: Record | None = None) -> None:
+        self.potential, self._record = potential, record
         self.refused: str | None = None  # why nothing is recorded any more
         self._recordings: OrderedDict[Any, _Recording] = OrderedDict()
-        self._calls: dict[Any, int] = {}  # that were not recorded
 
     def __call__(
         self,
@@ -139,29 +135,21 @@ class Replayed:
         room = edges_for(len(batch.senders))
         where = (weights.data_ptr(), weights.dtype, torch.get_num_threads())
         key = (forces, stress, virials, names, room, where, _found_by(batch, device))
-        recording = self._recordings.pop(key, None)
-        if recording is None and self._often(key):
-            recording = self._recorded(call, batch, room, device, record)
+        recording = self._recordings.pop(key, None) or self._recorded(call, batch, room, device, record)
         if recording is None:
             return call(batch.to(device))
         self._recordings[key] = recording  # the last one used is the last one
-        while len(self._recordings) > KEPT or sum(r.bytes for r in self._recordings.values()) > MOST_BYTES:
-            self._recordings.popitem(last=False)
+        self._forget()
         return recording(batch)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (
-            self.potential,
-            self._record,
-            self._after,
-        )  # recordings know places in this memory
+    def _forget(self) -> None:
+        """What was not used for the longest time, while there is too much, and never the last one."""
+        taken = sum(recording.bytes for recording in self._recordings.values())
+        while len(self._recordings) > 1 and (len(self._recordings) > KEPT or taken > MOST_BYTES):
+            taken -= self._recordings.popitem(last=False)[1].bytes
 
-    def _often(self, key: Any) -> bool:
-        """Whether there were calls enough for a recording to be worth it; counts this one."""
-        if len(self._calls) > MOST_COUNTED:
-            self._calls.clear()
-        self._calls[key] = self._calls.get(key, 0) + 1
-        return self._calls[key] > self._after
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.potential, self._record)  # recordings know places in this memory
 
     def _recorded(
         self, call: Call, batch: AtomicBatch, room: int, device: torch.device, record: Record
