@@ -41,10 +41,10 @@ MISSED = """\
 Owed are {owed} times the speed of the package, and {train} times for a training step. Below that are {missed}.
 
 One molecule is replayed ([decision 42](decisions/0042-small-systems-are-a-list-of-steps.md)). What many of them or a
-large system wait for is, on this machine, the edge operation: 125 of 206 ms of PaiNN at 1,536 atoms, by PyTorch's
-profiler. It reads four rows of a table for every edge and adds to the sums of its sender, 12 kB in all, which exceeds a
-second-level cache of 512 kB; going through channels in blocks, so that both fit, gained nothing. Products of matrices,
-a fifth of that time and more of a training step, both sides compute alike.
+large system wait for is, on this machine, mostly the edge operation. It reads four rows of a table for every edge and
+adds to the sums of its sender, and both are larger than its second-level cache of 512 kB; going through channels in
+blocks, so that both fit, gained nothing. Products of matrices, the larger part of SchNet's step, both sides compute
+alike.
 """
 SECOND = """\
 ### A second machine
