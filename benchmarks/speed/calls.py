@@ -28,7 +28,7 @@ from side_equipot import MODELS, Equipot
 from equipot.kernels.cpu import edge, interpolation, polynomial
 
 RESULT = HERE.parent / "results" / "speed_calls.json"
-PROGRAMS = ((edge.Program, "call"), (interpolation, "_call"), (polynomial, "_run"))
+PROGRAMS = ((edge.Program, "call"), (interpolation, "_call"), (polynomial, "run"))
 
 
 class Calls(TorchDispatchMode):
