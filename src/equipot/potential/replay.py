@@ -32,11 +32,8 @@ LEAST = 0.01  # eV, eV/Å …: what is smaller is compared with this, since much
 KEPT = 64  # recordings, each with the memory of all that an evaluation computes,
 MOST_BYTES = 1 << 30  # and so much of it on a CPU
 WARM = 3  # evaluations before one is recorded: kernels are compiled, chosen and checked in them
-FIXED = (
-    "species",
-    "system",
-    "pbc",
-)  # a recording on a CPU is found by them: what follows is not computed again
+#: a recording on a CPU is found by them, and what follows from them is not computed again
+FIXED = ("species", "system", "pbc")
 
 Call = Callable[[AtomicBatch], Properties]
 #: of a call and a batch that stays in its place: outputs that stay in theirs, and what computes them anew

@@ -101,7 +101,7 @@ class Recorder(TorchDispatchMode):
                 raise NotHere(func)
             LOWERINGS[func](steps, found, *args, **kwargs)
             self._pieces += steps.steps
-        except NotHere:
+        except (NotHere, TypeError):  # or it has arguments that its steps do not know
             self._pieces.append(_again(*operation))
         self._kept += steps.kept
 
