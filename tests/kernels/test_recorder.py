@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from equipot.kernels.cpu import lowering
+from equipot.kernels.cpu import steps
 from equipot.kernels.cpu.lowering import LOWERINGS
 from equipot.kernels.cpu.recorder import UnrecordableError, recorded
 
@@ -124,7 +124,7 @@ def test_products_by_threads_and_of_many_matrices():
     torch.set_num_threads(2)
     try:
         given, others = ([numbers(300, 200, seed=s), numbers(6, 4, 5, seed=s)] for s in (1, 2))
-        assert lowering.SERIAL_PRODUCT < 300 * 200 * 64
+        assert steps.SERIAL_PRODUCT < 300 * 200 * 64
         found, expected, asked = replayed(products, *given, others=others)
     finally:
         torch.set_num_threads(before)

@@ -15,8 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from equipot.kernels.cpu.calls import Listening
-from equipot.kernels.cpu.lowering import LOWERINGS, NotHere, Steps, call
+from equipot.kernels.cpu.lowering import LOWERINGS
 from equipot.kernels.cpu.machine import Step, compiled_steps, replay
+from equipot.kernels.cpu.steps import NotHere, Steps, call
 
 aten = torch.ops.aten
 EMPTY = (
