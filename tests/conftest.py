@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -41,11 +42,25 @@ def seeds() -> None:
 
 @pytest.fixture(autouse=True)
 def no_shapes(request: pytest.FixtureRequest):
-    """Take the checker of shapes away from tests marked `noshapes`: compilation does not survive it."""
-    off = request.node.get_closest_marker("noshapes") is not None
+    """No checker of shapes for tests marked `noshapes`, which it breaks, and `slow`, which it makes twice as slow."""
+    off = any(request.node.get_closest_marker(name) for name in ("noshapes", "slow"))
     shapes.update("jaxtyping_disable", off)
     yield
     shapes.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def unchecked():
+    """For fixtures that train: a context without the checker of shapes."""
+
+    @contextmanager
+    def context():
+        before = shapes.jaxtyping_disable
+        shapes.update("jaxtyping_disable", True)
+        yield
+        shapes.update("jaxtyping_disable", before)
+
+    return context
 
 
 @pytest.fixture

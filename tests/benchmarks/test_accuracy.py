@@ -229,6 +229,7 @@ def test_arms_are_valid_recipes(arm):
     RunConfig.model_validate({"data": {"train": "x.xyz"}, "train": {"steps": 100, **arm.train}})
 
 
+@pytest.mark.slow
 def test_ethanol_keeps_its_hot_frames_for_the_test():
     chosen = ablation.ethanol()
     frames = molecule.read(chosen.train).structures

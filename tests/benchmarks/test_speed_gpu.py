@@ -18,6 +18,7 @@ def run(*options):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_it_says_what_is_missing():
     done = run()
@@ -26,6 +27,7 @@ def test_it_says_what_is_missing():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not installed(), reason="Triton is not installed")
 def test_tiny_models_in_the_interpreter():
     """The comparison that a GPU would run, chooser included."""
@@ -40,6 +42,7 @@ def test_tiny_models_in_the_interpreter():
         assert all(0 <= error < 1e-10 for error in entry["errors"].values())
 
 
+@pytest.mark.slow
 def test_the_table_of_a_result(tmp_path):
     times = {
         "reference": {"milliseconds": 2.0, "megabytes": 10.0},

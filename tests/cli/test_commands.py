@@ -73,6 +73,7 @@ def test_dry_run_prints_a_configuration_and_leaves_nothing(equipot, tiny, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_not_repeated(equipot, tiny):
     said = equipot(f"train {tiny.data} {SETTINGS} --out {tiny.run} --json")
     assert said.code == 0
@@ -136,6 +137,7 @@ def test_verify_holds_the_engines_against_the_reference(equipot, tiny, tmp_path)
     assert said.code == 2 and "no engine 'gromacs'" in said.err
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_not_there_is_not_passed(equipot, tiny, monkeypatch):
     absent = replace(ENGINES["openmm"], package="not-installed-anywhere")
     monkeypatch.setitem(ENGINES, "openmm", absent)
@@ -171,6 +173,7 @@ def test_info_of_a_run(equipot, tiny):
     assert json.loads(equipot(f"info {tiny.dynamics} --json").out)["frames"] == 151
 
 
+@pytest.mark.slow
 def test_a_run_in_hdf5_gives_a_spectrum(equipot, tiny):
     options = "--time 0.2 --equilibrate 0 --temperature 50 --out h5 trajectory=hdf5"
     assert equipot(f"md {tiny.model} {tiny.start} {LIMITS} {options}").code == 0
@@ -195,6 +198,7 @@ def test_spectrum_beside_a_measured_one_with_heavy_hydrogen(equipot, tiny, tmp_p
     assert refused.code == 2 and "need --model" in refused.out + refused.err
 
 
+@pytest.mark.slow
 def test_md_of_an_isotope(equipot, tiny, tmp_path):
     out = tmp_path / "heavy"
     said = equipot(f"md {tiny.run / 'model.equipot'} {tiny.data} {LIMITS} --time 0.01 --mass H=D --out {out}")
@@ -236,6 +240,7 @@ def test_doctor(equipot):
     assert found["engine ase"].startswith(version("ase"))
 
 
+@pytest.mark.slow
 def test_info_says_what_a_size_will_cost(equipot, tiny):
     said = equipot(f"info {tiny.model} --atoms 5000")
     assert said.code == 0 and "5,000" in said.out and "memory" in said.out
@@ -272,6 +277,7 @@ def test_train_is_a_verb_also_after_its_package_was_imported(tmp_path):
         package.train({"data": {"train": "x.xyz"}, "train": {"epoch": 1}}, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_fine_tuning_says_what_was_learned_and_forgotten(equipot, tiny, tmp_path):
     recipe = "train.epochs=1 train.batch=4 data.valid=4"
     start = f"start={tiny.model} start.freeze=[model.messages.0] start.old={tiny.data}"

@@ -20,6 +20,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(course, "write_report", lambda place: place)
 
 
+@pytest.mark.slow
 def test_it_prints_the_table_and_says_where_everything_is(equipot, tiny, tmp_path, quick):
     line = f"compare {tiny.data} {MODELS} {SHARED} --out out"
     said = equipot(line)
@@ -55,6 +56,7 @@ def test_it_prints_the_table_and_says_where_everything_is(equipot, tiny, tmp_pat
     assert (silent.code, silent.out) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_failure_beside_a_success_ends_well_and_alone_does_not(equipot, tiny, quick):
     broken = "painn.train.learning_rate=1e30 painn.train.weight_decay=0"
     line = f"compare {tiny.data} {MODELS} {SHARED} {broken} --out out".replace("--steps 10", "--steps 24")

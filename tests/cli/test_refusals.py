@@ -159,6 +159,7 @@ def test_a_mistake_can_be_mended_in_the_same_folder(equipot, tiny):
     assert equipot(f"{line} targets.total_charge=0 --quiet").code == 0
 
 
+@pytest.mark.slow
 def test_a_spectrum_that_the_run_cannot_give(equipot, tiny, tmp_path):
     bare = tmp_path / "run"
     assert (

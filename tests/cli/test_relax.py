@@ -47,7 +47,10 @@ def test_relax_a_poscar_with_selective_dynamics(equipot, tiny, tmp_path):
 
 
 def test_relax_all_frames_for_programs(equipot, tiny, starts, tmp_path):
-    found = json.loads(equipot(f"relax {tiny.model} {starts} --all --fmax 0.05 --out out/all.xyz --json").out)
+    downhill = (
+        "--all --fmax 0.05 --optimizer fire"  # BFGS may wander on the surface of a model of twenty epochs
+    )
+    found = json.loads(equipot(f"relax {tiny.model} {starts} {downhill} --out out/all.xyz --json").out)
     assert [row["converged"] for row in found["structures"]] == [True, True]
     assert all(row["energy_after_eV"] <= row["energy_before_eV"] for row in found["structures"])
     assert len(read(tmp_path / "out" / "all.xyz", ":")) == 2 and found["files"] == ["out/all.xyz"]

@@ -94,6 +94,7 @@ def test_a_failure_is_shown_and_stops_nothing_else(compared):
     assert "Traceback" in (folder / "runs" / "broken-seed2" / "error.log").read_text()
 
 
+@pytest.mark.slow
 def test_started_again_only_what_is_missing_is_trained(compared, frames, quick):
     folder, table, _ = compared
     before, trained = stamps(folder), set()
@@ -103,6 +104,7 @@ def test_started_again_only_what_is_missing_is_trained(compared, frames, quick):
     assert [r.scores for r in again.rows] == [r.scores for r in table.rows]
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_in_the_middle_of_a_run(frames, tmp_path, quick):
     values = settings(frames) | {"models": "schnet", "seeds": 2}
     values["train"] |= {"steps": 10}
@@ -126,6 +128,7 @@ def test_an_interrupted_comparison_goes_on_in_the_middle_of_a_run(frames, tmp_pa
     assert errors[0] == errors[1]  # bit-equal on one device
 
 
+@pytest.mark.slow
 def test_architectures_and_seeds_may_be_added(compared, frames, quick):
     folder, _, _ = compared
     values = settings(frames)

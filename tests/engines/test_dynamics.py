@@ -117,6 +117,7 @@ def test_a_killed_run_continues_to_the_last_bit(tmp_path, settings):
     assert said == [f"{killed}: going on after step 19 of 30, with 5 frames of the trajectory."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "name"), [("extxyz", "trajectory-001.extxyz"), ("hdf5", "trajectory-00000.h5")]
 )
@@ -322,6 +323,7 @@ def test_drift_of_a_conservative_potential():
     assert abs(nve_drift(potential(scale=0.1), water(), dt=0.5, steps=100)) < 1e-3
 
 
+@pytest.mark.slow
 def test_what_would_not_fit_the_memory_is_refused_before_the_run(tmp_path, monkeypatch):
     many = copies(water(), 300)
     monkeypatch.setenv("EQUIPOT_MEMORY", "0.001")

@@ -110,6 +110,7 @@ def of_one_water(atoms):
     return energies(alone, atoms[:3])
 
 
+@pytest.mark.slow
 def test_interpolation_goes_from_field_to_model(named, model):
     topology, atoms = waters()
     field = app.ForceField("tip3p.xml").createSystem(topology, rigidWater=False)

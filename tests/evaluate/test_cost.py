@@ -17,6 +17,7 @@ def potential_of(name):
     return random_potential(parse(PotentialConfig, {"model": model}, "test"), (1, 8), dtype=torch.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["painn", "mace"])
 def test_memory_at_another_size(name):
     """Ten thousand atoms hold what two small systems promised; neighbors are those of a liquid of that density."""
@@ -31,6 +32,7 @@ def test_memory_at_another_size(name):
     assert [size for size, _, _ in promised.measured] == [512, 1728]
 
 
+@pytest.mark.slow
 def test_memory_in_blocks():
     """A strictly local model is foreseen as it is evaluated: in blocks where there are more edges than one has."""
     potential = potential_of("allegro")

@@ -36,6 +36,7 @@ def graphs(count=24):
     return [graph(replace(f, labels=one), 4.0) for f, one in zip(frames, labels, strict=True)]
 
 
+@pytest.mark.slow
 def test_an_evaluation_in_parts_is_the_same(monkeypatch):
     own, structures = potential(), graphs()
     whole = evaluate(own, structures, NAMES)
@@ -67,6 +68,7 @@ def pairwise_heads(edges, parts):
     return [(edges[k], b) for k, (_, b) in enumerate(pairwise(parts))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["painn", "mace"])
 def test_one_that_does_not_fit_is_refused_before_it_is_evaluated(name, monkeypatch):
     own = potential(name)
@@ -82,6 +84,7 @@ def test_one_that_does_not_fit_is_refused_before_it_is_evaluated(name, monkeypat
     assert len(batches(own, [large], NAMES)) == 1
 
 
+@pytest.mark.slow
 def test_the_measurement_is_made_once(monkeypatch):
     own, calls = potential(), []
     monkeypatch.setattr(cutting, "predict", lambda *a: calls.append(a) or predict(*a))

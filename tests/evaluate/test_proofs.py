@@ -26,6 +26,7 @@ def failed(potential: Potential) -> set[str]:
     return {proof.name for proof in verify(potential, FRAMES, quick=True) if not proof.passed}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targets", ["everything", "at positions"])
 def test_a_sound_model_passes(architecture, dtype, targets):
     frames = FRAMES if targets == "everything" else FRAMES[:1]

@@ -61,6 +61,7 @@ def wait_until_drawn(browser, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize(("page", "least"), [("report", 14), ("simulation", 4)])
 def test_a_browser_draws_every_figure_without_complaint(page, least, request, browser):

@@ -15,6 +15,7 @@ def test_every_architecture_has_a_page_in_the_index(name):
     assert f"]({name}.md)" in (MAKE.parent / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_pages_are_up_to_date():
     stale = [path.name for path, text in MADE["pages"]() if path.read_text(encoding="utf-8") != text]
     assert stale == [], "run: python docs/architectures/make.py"

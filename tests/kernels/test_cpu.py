@@ -196,6 +196,7 @@ def on_both_back_ends(model, frames, monkeypatch):
     return zip(found["auto"], found["reference"], strict=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: "-".join(map(str, model.values())))
 def test_models_on_compiled_operations_are_the_same_models(model, monkeypatch):
     """On a molecule, a crystal and an atom without neighbors."""

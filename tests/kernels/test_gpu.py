@@ -31,6 +31,7 @@ MAX_SHARED = 48 * 1024  # bytes of a block, without asking for more
 triton_only = pytest.mark.skipif(not build.installed(), reason="Triton is not installed")
 
 
+@pytest.mark.slow
 @triton_only
 def test_the_interpreter_agrees():
     """Every test of `test_gpu_interpreted`, in a process whose Triton is the interpreter."""

@@ -105,6 +105,7 @@ def test_logistic_function_has_every_digit(precision, largest):
     torch.testing.assert_close(found.flatten(), torch.sigmoid(beyond), equal_nan=True)
 
 
+@pytest.mark.slow
 def test_derivatives_of_every_order_are_exact():
     polynomial = everything()
     given = inputs(polynomial, 1)

@@ -56,6 +56,7 @@ def assert_alike(found, expected, tolerance=1e-11):
         assert float((found[name] - value).abs().max()) < tolerance * size, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "record"), [*((name, on_cpu) for name in ARCHITECTURES), ("mace", run_again)]
 )

@@ -52,6 +52,7 @@ def rewritten(settings: dict, change) -> dict:
     return settings
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_the_charge_learns_what_another_cannot(settings, tmp_path):
     """The same positions with energies some 6 eV apart: without the charge, two thirds of that is the best there is."""
     settings["train"] |= {"epochs": 20, "learning_rate": 1e-2}

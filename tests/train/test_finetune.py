@@ -482,6 +482,7 @@ def test_replay_trains_heads_that_the_new_data_has_no_labels_for(world, tmp_path
     assert set(log["train"]) == {"loss", "energy", "forces", "dipole"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_fine_tuning_goes_on_bit_equal_also_without_the_parent(world, tmp_path):
     parent = tmp_path / "parent.equipot"
     parent.write_bytes(world.painn.model.read_bytes())

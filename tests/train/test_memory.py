@@ -78,6 +78,7 @@ def test_a_step_in_parts_equals_the_whole_one(loss, atoms):
     assert (gradients - expected).abs().max() < 1e-10 * expected.abs().max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("periodic", [False, True])
 def test_the_prediction_is_what_a_step_takes(periodic, monkeypatch):
     """Of another number of structures, some of them smaller than the one that was measured."""
@@ -131,6 +132,7 @@ def difference(a, b):
     )
 
 
+@pytest.mark.slow
 def test_a_run_in_parts_says_so_goes_on_bit_equal_and_learns_the_same(settings, tmp_path, monkeypatch):
     # not SOAP: where there was no gradient yet, rounding errors choose its axes
     settings["train"] |= {"epochs": 3, "batch": 8, "optimizer": "adamw", "validate_every": 4}
@@ -158,6 +160,7 @@ def test_a_run_in_parts_says_so_goes_on_bit_equal_and_learns_the_same(settings, 
     np.testing.assert_allclose(*losses, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_with_less_memory_says_what_that_means(settings, tmp_path, monkeypatch):
     settings["train"] |= {"epochs": 1, "batch": 8, "optimizer": "adamw"}
     monkeypatch.setenv("EQUIPOT_MEMORY", "0.0005")
@@ -168,6 +171,7 @@ def test_a_run_that_goes_on_with_less_memory_says_what_that_means(settings, tmp_
     assert any("less memory than at the start" in x for x in said)
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_leaves_no_folder(settings, tmp_path, monkeypatch):
     monkeypatch.setenv("EQUIPOT_MEMORY", "0.00001")
     with pytest.raises(

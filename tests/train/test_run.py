@@ -31,6 +31,7 @@ def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], toleran
         assert (a[name] - b[name]).abs().max() <= tolerance, name
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_leaves_a_model_with_its_history(settings, tmp_path):
     settings["train"] |= {"epochs": 25, "learning_rate": 1e-2}
     run = api.train(settings, tmp_path / "run")
@@ -66,6 +67,7 @@ def test_an_interrupted_run_goes_on_bit_equal(settings, tmp_path):
     assert whole.metrics == parts.metrics
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_bit_equal(settings, tmp_path):
     settings["train"] |= {"epochs": 20}
     whole = api.train(settings, tmp_path / "whole")
@@ -94,6 +96,7 @@ def test_a_killed_run_goes_on_bit_equal(settings, tmp_path):
     assert_equal(weights(whole), weights(parts))
 
 
+@pytest.mark.slow
 def test_a_truncated_checkpoint_is_passed_over(settings, tmp_path):
     settings["train"] |= {"epochs": 2, "checkpoint_seconds": 1e-6, "keep_checkpoints": 3}
     whole = api.train(settings, tmp_path / "run")
@@ -106,6 +109,7 @@ def test_a_truncated_checkpoint_is_passed_over(settings, tmp_path):
     assert_equal(weights(whole), weights(again))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", ["inf", "0.0003"])  # GB of a process: a step in one part, or in several
 def test_two_processes_equal_one(settings, tmp_path, memory):
     # not SOAP: where there was no gradient yet, rounding errors choose its axes

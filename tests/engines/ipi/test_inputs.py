@@ -57,6 +57,7 @@ def test_matrices_are_found_inside_a_whole_input(tmp_path):
     assert found.startswith("<thermostat mode=") and "(4, 2, 2)" in found
 
 
+@pytest.mark.slow
 def test_i_pi_runs_the_inputs_by_itself(tmp_path):
     """Both phases, the second from the end of the first, with files of every bead."""
     settings = Dynamics(engine="ipi", beads=4, dt=0.25, time=0.002, equilibration=0.002, stride=4)

@@ -102,6 +102,7 @@ def test_a_killed_run_continues_to_the_last_bit(tmp_path):
     assert contents(killed) == contents(whole)
 
 
+@pytest.mark.slow
 def test_kill_9_and_the_same_command_again(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[2]);"

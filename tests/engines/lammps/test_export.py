@@ -14,6 +14,7 @@ from equipot.engines.ase import Calculator
 from equipot.engines.lammps.interface import Interface
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("structure", "ranks"), [("triclinic", 2), ("slab", 1), ("molecule", 1)])
 def test_the_exported_input_runs(tmp_path, structure, ranks):
     """By the command that its first lines give; the first energy is that of ASE."""
@@ -46,6 +47,7 @@ def test_without_a_structure_and_in_python(tmp_path):
     assert "pair_coeff      * * model.equipot H C O" in files[1].read_text()
 
 
+@pytest.mark.slow
 def test_an_input_that_fails_says_why(tmp_path):
     (tmp_path / "in.x").write_text("units metal\npair_style nonsense\n")
     done = on_ranks(1, "-m", "equipot.engines.lammps", "-in", "in.x", "-log", "none", cwd=tmp_path)

@@ -35,6 +35,7 @@ def frames(folder):
     return ase.io.read(folder / "trajectory-000.extxyz", index=":")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_run_folder_is_that_of_ase(tmp_path, ranks):
     """At constant energy every line and every frame; the second run with the cell divided between two processes."""

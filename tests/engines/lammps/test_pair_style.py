@@ -35,6 +35,7 @@ def test_every_boundary(architecture, structure):
     within(deviations("pair_style", potential(architecture), STRUCTURES[structure]()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["pair_style", "fix_external"])
 def test_two_ranks_are_ase(how):
     """A strictly local model and two that pass messages; one of the structures leaves a rank without atoms."""
@@ -100,6 +101,7 @@ def test_nan_stops_the_run(how):
     simulation.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["nan", "exception"])
 def test_what_one_rank_meets_stops_all(mode):
     done = on_ranks(2, str(TESTS / "engines/lammps/one_fails.py"), mode)
