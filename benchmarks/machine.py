@@ -18,6 +18,7 @@ def stamp() -> dict[str, Any]:
         "command": " ".join([Path(sys.executable).name, *_relative(sys.argv)]),
         "machine": {
             "cpu": _cpu(),
+            "vectors": torch.backends.cpu.get_cpu_capability(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

@@ -119,10 +119,11 @@ def speed(result: dict[str, Any]) -> list[str]:
     """Ratios, peer over equipot, and our milliseconds."""
     runs = [e for e in result["runs"].values() if e["threads"] == 2 and e["allocator"] == "keep"]
     first = runs[0]
+    machine = first["machine"]
     lines = [
         f"**Beside the packages they come from**, same hyper-parameters and structures, float32, {first['threads']} "
         "threads, each pair in turns in one run (`python benchmarks/speed/peers.py`; "
-        f"{first['machine']['cpu']}): how many times as long they take, and our milliseconds. "
+        f"{machine['cpu']}, {machine.get('vectors', 'AVX2')}): how many times as long they take, and our milliseconds. "
         "Energy and forces as calculators compute them, neighbor lists made before.",
         "",
         f"| | {' | '.join(CASES.values())} | measured |",

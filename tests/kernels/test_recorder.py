@@ -10,6 +10,7 @@ from torch.nn import functional
 from equipot.kernels.cpu import steps
 from equipot.kernels.cpu.lowering import LOWERINGS
 from equipot.kernels.cpu.recorder import UnrecordableError, recorded
+from equipot.tensor import product
 
 TYPES = [torch.float32, torch.float64]
 
@@ -129,6 +130,21 @@ def test_products_by_threads_and_of_many_matrices():
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    assert not asked
+
+
+def test_products_by_onednn_become_the_same_step(monkeypatch):
+    monkeypatch.setattr(product, "reason_against", lambda: None)
+    monkeypatch.delenv("EQUIPOT_KERNELS", raising=False)
+    weight, bias = (numbers(*shape, dtype=torch.float32, seed=3) for shape in ((256, 128), (256,)))
+
+    def layer(x):
+        return product.linear(x, weight, bias)
+
+    given, others = ([numbers(100, 128, dtype=torch.float32, seed=s)] for s in (1, 2))
+    assert given[0].numel() * 256 >= product.FEWEST
+    found, expected, asked = replayed(layer, *given, others=others)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert not asked
 
 

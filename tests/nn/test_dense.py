@@ -3,10 +3,9 @@
 import math
 
 import torch
-from torch import nn
 
 from equipot.nn.activation import ShiftedSoftplus, SiLU
-from equipot.nn.dense import AtomicEmbedding, NormalizedLinear, dense, mlp, normalized_mlp
+from equipot.nn.dense import AtomicEmbedding, Linear, NormalizedLinear, dense, mlp, normalized_mlp
 
 
 def test_shifted_softplus():
@@ -28,7 +27,7 @@ def test_layers_start_without_bias_and_with_xavier_weights():
 
 def test_no_activation_after_the_last_layer():
     layers = list(mlp(4, 5, 6, 1))
-    assert [type(layer) for layer in layers] == [nn.Linear, SiLU, nn.Linear, SiLU, nn.Linear]
+    assert [type(layer) for layer in layers] == [Linear, SiLU, Linear, SiLU, Linear]
 
 
 def test_embedding_goes_by_atomic_number():

@@ -16,6 +16,7 @@ from equipot.engines.catalog import ENGINES
 from equipot.engines.settings import EngineName
 from equipot.kernels import chooser
 from equipot.potential import replay
+from equipot.tensor import product
 
 PACKAGES = ("torch", "numpy", "ase", "vesin", "pydantic", "safetensors")
 
@@ -31,6 +32,7 @@ def doctor(json_: AsJson = False) -> None:
         "C++ compiler": shutil.which("c++") or "none",
         "edge operation": chooser.status(),
         "edge operation, CUDA": chooser.status_on_cuda(),
+        "matrix products": product.status(),
         "small systems": replay.status(),
         **{f"engine {name}": _engine(name) for name in ENGINES},
     }

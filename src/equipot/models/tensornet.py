@@ -23,14 +23,13 @@ import torch
 from jaxtyping import Float
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional
 
 from equipot.batch import AtomicBatch
 from equipot.kernels import EdgeProduct, Path, edge_product
 from equipot.models.architecture import SteerableConfig
 from equipot.nn.activation import SiLU
 from equipot.nn.cutoff import EnvelopeName, envelope
-from equipot.nn.dense import AtomicEmbedding
+from equipot.nn.dense import AtomicEmbedding, Linear
 from equipot.nn.matrices import damped, damped_product, with_square
 from equipot.nn.radial import ExpNormal
 from equipot.nn.radial_network import Distances, RadialLinear, RadialNetwork, values
@@ -39,6 +38,7 @@ from equipot.statistics import Statistics
 from equipot.tensor.basis import TensorBasis, get_basis
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import SCALAR, VECTOR, Irrep, Irreps
+from equipot.tensor.product import linear
 
 PARTS = (SCALAR, VECTOR, Irrep(2, 1))
 # the parts of 1, [r̂]_× and r̂ r̂ᵀ − 1/3 are these multiples of the harmonics, whose norm is √(2l+1)
@@ -68,7 +68,7 @@ def activated(*sizes: int) -> nn.Sequential:
     """Linear layers with SiLU behind each, the last included."""
     layers: list[nn.Module] = []
     for num_in, num_out in pairwise(sizes):
-        layers += [nn.Linear(num_in, num_out), SiLU()]
+        layers += [Linear(num_in, num_out), SiLU()]
     return nn.Sequential(*layers)
 
 
@@ -96,7 +96,7 @@ class Mix(nn.Module):
     def __init__(self, channels: int, basis: TensorBasis) -> None:
         super().__init__()
         self.basis = basis
-        self.linear = nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in PARTS)
+        self.linear = nn.ModuleList(Linear(channels, channels, bias=False) for _ in PARTS)
 
     def forward(self, x: Float[Tensor, "atoms parts channels"]) -> Float[Tensor, "atoms parts channels"]:
         """Mixed channels of each part."""
@@ -115,7 +115,7 @@ class Embedding(nn.Module):
         paths = tuple(Path(0, n, n, scale) for n, scale in enumerate(SCALES))
         self.spec = EdgeProduct(inputs=(SCALAR,), edge=PARTS, outputs=PARTS, paths=paths, basis=basis.name)
         self.atoms = AtomicEmbedding(elements, f, num_rows=128)
-        self.pairs = nn.Linear(2 * f, f)
+        self.pairs = Linear(2 * f, f)
         self.filters = RadialLinear(config.num_radial, 3, f)  # f_I, f_A, f_S side by side
         self.filters.reset_parameters()
         self.norm = nn.LayerNorm(f)
@@ -147,8 +147,8 @@ class Embedding(nn.Module):
         """The halves of Z: [a_i, a_j] W + b = (a_i W_1 + b) + a_j W_2, looked up by element."""
         weight, neighbor = self.pairs.weight.chunk(2, dim=1)
         a = self.atoms(torch.arange(len(self.atoms.atomic_numbers), device=batch.species.device))
-        center = functional.linear(a, weight, self.pairs.bias)
-        rows = (t.index_select(0, batch.species)[:, None] for t in (center, functional.linear(a, neighbor)))
+        center = linear(a, weight, self.pairs.bias)
+        rows = (t.index_select(0, batch.species)[:, None] for t in (center, linear(a, neighbor)))
         return next(rows), next(rows)
 
 

@@ -5,18 +5,26 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from equipot.nn.activation import SiLU
 from equipot.tensor.activation import SILU_FACTOR
-from equipot.tensor.linear import Scaled
+from equipot.tensor.linear import Scaled, mixed
+from equipot.tensor.product import linear
 
 
-def dense(num_in: int, num_out: int, *, bias: bool = True) -> nn.Linear:
+class Linear(nn.Linear):
+    """PyTorch's layer, by the faster product of matrices."""
+
+    def forward(self, x: Float[Tensor, "*rows num_in"]) -> Float[Tensor, "*rows num_out"]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """X Wᵀ + b."""
+        return linear(x, self.weight, self.bias)
+
+
+def dense(num_in: int, num_out: int, *, bias: bool = True) -> Linear:
     """A linear layer with Xavier-uniform weights and zero biases, as SchNet and PaiNN start."""
-    layer = nn.Linear(num_in, num_out, bias=bias)
+    layer = Linear(num_in, num_out, bias=bias)
     nn.init.xavier_uniform_(layer.weight)
     if bias:
         nn.init.zeros_(layer.bias)
@@ -36,7 +44,7 @@ def enveloped(
 ) -> Float[Tensor, "rows num_out"]:
     """(W x + b) f by row: f meets the few inputs and not the many outputs, with b as the weight of one more input."""
     rows = torch.cat([x, torch.ones_like(x[:, :1])], dim=-1) * factor[:, None]
-    return F.linear(rows, torch.cat([layer.weight, layer.bias[:, None]], dim=-1))
+    return linear(rows, torch.cat([layer.weight, layer.bias[:, None]], dim=-1))
 
 
 class NormalizedLinear(Scaled):
@@ -53,7 +61,7 @@ class NormalizedLinear(Scaled):
 
     def forward(self, x: Float[Tensor, "*batch num_in"]) -> Float[Tensor, "*batch num_out"]:
         """The mixed channels."""
-        return x @ self.scaled(self.weight, self.factor)
+        return mixed(x, self.scaled(self.weight, self.factor))
 
 
 def normalized_mlp(*sizes: int, scale: float = 1.0) -> nn.Sequential:

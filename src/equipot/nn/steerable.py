@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from equipot.tensor.basis import TensorBasis, get_basis
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import SCALAR, Irrep, Irreps, products
+from equipot.tensor.linear import mixed
 from equipot.tensor.tables import constant
 
 #: [rows, components path by path, channels] per block; None stands for zero
@@ -165,13 +166,13 @@ class SteerableLinear(nn.Module):
         num_paths = len(block.through)
         paths = matrices[block].unflatten(2, (-1, num_paths)).transpose(2, 3).flatten(1, 2)
         turned = _product(paths, x).unflatten(1, (-1, num_paths)).flatten(2)
-        return turned @ weight.transpose(0, 1).flatten(0, 1)
+        return mixed(turned, weight.transpose(0, 1).flatten(0, 1))
 
     def _mix(
         self, x: Float[Tensor, "rows dim channels"], weight: Float[Tensor, "inputs paths outputs"], start: int
     ) -> Float[Tensor, "rows dims outputs"]:
-        mixed = x @ weight[start : start + x.shape[-1]].flatten(1)
-        return mixed.unflatten(-1, weight.shape[1:]).flatten(1, 2)
+        rows = mixed(x, weight[start : start + x.shape[-1]].flatten(1))
+        return rows.unflatten(-1, weight.shape[1:]).flatten(1, 2)
 
     @staticmethod
     def _name(block: Block) -> str:

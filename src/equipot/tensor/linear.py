@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from equipot.tensor.features import Features
 from equipot.tensor.irreps import SCALAR, Irreps
+from equipot.tensor.product import product
 
 
 def mixed(
     x: Float[Tensor, "*rows channels_in"], weight: Float[Tensor, "channels_in channels"]
 ) -> Float[Tensor, "*rows channels"]:
     """One product of matrices, x W, also for a part of packed features, where PyTorch would make one per row."""
-    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], weight.shape[1])
+    return product(x.reshape(-1, x.shape[-1]), weight).reshape(*x.shape[:-1], weight.shape[1])
 
 
 class Scaled(nn.Module, ABC):

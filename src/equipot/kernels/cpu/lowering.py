@@ -164,6 +164,13 @@ def _addmm(steps: Steps, out: Tensor, bias: Tensor, a: Tensor, b: Tensor, **fact
     steps.product(out, a, b, bias)
 
 
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # of `equipot.tensor.product`
+
+    @_of(torch.ops.mkldnn._linear_pointwise.default)
+    def _linear(steps: Steps, out: Tensor, a: Tensor, weight: Tensor, bias: Tensor | None, *_: Any) -> None:
+        steps.product(out, a, weight.T, bias)
+
+
 @_of(aten.bmm.default)
 def _bmm(steps: Steps, out: Tensor, a: Tensor, b: Tensor) -> None:
     steps.products(out, a, b)
