@@ -40,17 +40,19 @@ MISSED = """\
 
 Owed are {owed} times the speed of the package, and {train} times for a training step. Below that are {missed}.
 
-One molecule is replayed ([decision 42](decisions/0042-small-systems-are-a-list-of-steps.md)). What many of them or a
-large system wait for is, on this machine, mostly the edge operation. It reads four rows of a table for every edge and
-adds to the sums of its sender, and both are larger than its second-level cache of 512 kB; going through channels in
-blocks, so that both fit, gained nothing. Products of matrices, the larger part of SchNet's step, both sides compute
-alike.
+One molecule is replayed ([decision 42](decisions/0042-small-systems-are-a-list-of-steps.md)), and large products of
+matrices are oneDNN's ([decision 44](decisions/0044-products-by-onednn.md)). A training step of SchNet is for the most
+part products, which both sides compute alike, and small operations between them; the same step took 40 to 53 ms at
+different moments of one day. Steps of PaiNN and TensorNet wait for weights of all edges, 5 MB a layer, to go through the
+memory; a radial layer inside the edge operation would spare that, and is not there yet.
 """
 SECOND = """\
 ### A second machine
 
-Ratios depend on the machine. The same command on one with AVX-512 and larger second-level caches (Xeon at 2.80 GHz), at
-earlier commits: before small systems were replayed and radial networks were computed once a pair in training.
+Ratios depend on the machine. The same command on one with AVX2 alone and second-level caches of 512 kB (EPYC), at three
+commits of 29 November. What many molecules wait for there is mostly the edge operation: it reads four rows of a table
+for every edge and adds to the sums of its sender, and both are larger than that cache; going through channels in
+blocks, so that both fit, gained nothing.
 """
 ALONE = """\
 ## Beside nobody
