@@ -42,7 +42,7 @@ Owed are {owed} times the speed of the package, and {train} times for a training
 
 One molecule is replayed ([decision 42](decisions/0042-small-systems-are-a-list-of-steps.md)), and large products of
 matrices are oneDNN's ([decision 44](decisions/0044-products-by-onednn.md)). A training step of SchNet is for the most
-part products, which both sides compute alike, and small operations between them; the same step took 40 to 53 ms at
+part products, which both sides compute alike, and small operations between them; the same step took 44 to 53 ms at
 different moments of one day. Steps of PaiNN and TensorNet wait for weights of all edges, 5 MB a layer, to go through
 the memory; a radial layer inside the edge operation would spare that, and is not there yet.
 """
