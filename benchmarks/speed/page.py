@@ -43,8 +43,9 @@ Owed are {owed} times the speed of the package, and {train} times for a training
 One molecule is replayed ([decision 42](decisions/0042-small-systems-are-a-list-of-steps.md)), and large products of
 matrices are oneDNN's ([decision 44](decisions/0044-products-by-onednn.md)). A training step of SchNet is for the most
 part products, which both sides compute alike, and small operations between them; the same step took 44 to 53 ms at
-different moments of one day. Steps of PaiNN and TensorNet wait for weights of all edges, 5 MB a layer, to go through
-the memory; a radial layer inside the edge operation would spare that, and is not there yet.
+different moments of one day. In steps of PaiNN and TensorNet weights of all edges, 5 MB a layer, go through the memory;
+a program that makes them where it uses them was tried, and multiplies more than that is worth
+([decision 45](decisions/0045-weights-are-made-before.md)).
 """
 SECOND = """\
 ### A second machine
@@ -77,8 +78,8 @@ GROWTH = """\
 largest relative distance of a time from a straight line in the number of neighbors. Elements: slowest over fastest.
 Dynamics keeps the memory that it has used, and a strictly local model is evaluated in blocks of atoms: Allegro, which
 keeps 11 kB for every pair, costs the same an atom at any size ([why](decisions/0040-strictly-local-in-blocks.md)). All
-at once would be as fast where it fits the memory and the process keeps it. The machine is shared: single points are up
-to a fifth off.
+at once would be as fast where it fits the memory and the process keeps it. Memory given back: how much longer 12,288
+atoms take where the process keeps nothing, as glibc has it. The machine is shared: single points are up to a fifth off.
 """
 
 

@@ -3,7 +3,8 @@
     python benchmarks/speed/scaling.py --threads 2
     python benchmarks/speed/scaling.py --table
 
-Frozen models, float32, neighbor lists made before, memory kept as `equipot md` does; hyper-parameters as in peers.py.
+Frozen models, float32, neighbor lists made before, memory kept as `equipot md` does, and for one size given back to the
+system, as glibc does by itself; hyper-parameters as in peers.py.
 Each model runs in a process of its own, and one that is in the result file is measured again only with --again. Sizes
 that would not fit the memory, by the size before, are left out and named.
 """
@@ -32,6 +33,7 @@ from equipot.potential.blocks import EDGES
 RESULT = HERE.parent / "results" / "speed_scaling.json"
 MODELS = ("painn", "nequip", "mace", "allegro", "tensornet")
 REPEATS = (1, 2, 4, 8)  # of a box of 192 atoms, along each axis
+GIVEN_BACK = 4  # of these, without memory that is kept
 CUTOFFS = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0)  # Å, at 192 atoms of water
 ELEMENTS = (1, 2, 5, 10, 20)
 DEGREES = {"nequip": (0, 1, 2, 3), "mace": (0, 1, 2, 3), "allegro": (0, 1, 2, 3)}
@@ -85,7 +87,7 @@ def measured(
 
 
 def course(
-    name: str, seconds: float, most_megabytes: float, repeats: Sequence[int]
+    name: str, seconds: float, most_megabytes: float, repeats: Sequence[int], sizes_alone: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """All series of one model, in this process."""
     import side_equipot
@@ -100,6 +102,8 @@ def course(
             found["atoms"].append({"atoms": 192 * n**3, "left_out": "memory"})
             break  # what is larger, too
         found["atoms"].append(measured(base, water.repeat(n), 0, seconds))
+    if sizes_alone:
+        return found
     passes = [_at_one_size(base, water, seconds) for _ in range(PASSES)]
     for series, points in passes[0].items():
         again = [p[series] for p in passes[1:]]
@@ -152,8 +156,9 @@ def table(record: records.Record) -> list[str]:
     """Rows of Markdown, then what blocks are worth."""
     lines = [
         "| | µs an atom at " + " / ".join(f"{192 * n**3:,}" for n in REPEATS) + " atoms | exponent in atoms "
-        "| off a line in neighbors | 1 to 20 elements | l_max 0 / 1 / 2 / 3, ms | correlation 1 / 2 / 3, ms |",
-        "|---" * 7 + "|",
+        "| off a line in neighbors | 1 to 20 elements | l_max 0 / 1 / 2 / 3, ms | correlation 1 / 2 / 3, ms "
+        "| memory given back |",
+        "|---" * 8 + "|",
     ]
     for key, entry in record["runs"].items():
         series, found = entry["series"], entry["summary"]
@@ -167,9 +172,19 @@ def table(record: records.Record) -> list[str]:
         off = found["largest_deviation_from_a_line_in_neighbors"]
         lines.append(
             f"| {key} | {' / '.join(each)} | {found.get('exponent_in_atoms', math.nan):.2f} | {100 * off:.0f} % "
-            f"| x {found['slowest_over_fastest_number_of_elements']:.2f} | {degrees} | {orders} |"
+            f"| x {found['slowest_over_fastest_number_of_elements']:.2f} | {degrees} | {orders} "
+            f"| {_given_back(series)} |"
         )
     return [*lines, *_blocks(record)]
+
+
+def _given_back(series: dict[str, list[dict[str, Any]]]) -> str:
+    """How much longer one size takes where the process does not keep its memory."""
+    kept = {p["atoms"]: p.get("milliseconds") for p in series["atoms"]}
+    ratios = [
+        p["milliseconds"] / kept[p["atoms"]] for p in series.get("given_back", ()) if kept.get(p["atoms"])
+    ]
+    return f"x {ratios[-1]:.2f}" if ratios else ""
 
 
 def _blocks(record: records.Record) -> list[str]:
@@ -200,6 +215,9 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="also what is in the result file")
     parser.add_argument("--result", type=Path, default=RESULT)
     parser.add_argument("--course", help="measure this model in this process and print JSON")
+    parser.add_argument(
+        "--given-back", action="store_true", help="with --course: the sizes, without keeping memory"
+    )
     parser.add_argument("--table", action="store_true", help="print the table of the result file and stop")
     given = parser.parse_args()
     if given.course:
@@ -208,8 +226,10 @@ def main() -> int:
         from equipot.engines.allocator import keep_memory
 
         torch.set_num_threads(given.threads)
-        keep_memory()
-        print(json.dumps(course(given.course, given.seconds, given.memory, given.repeats)))
+        if not given.given_back:
+            keep_memory()
+        found = course(given.course, given.seconds, given.memory, given.repeats, given.given_back)
+        print(json.dumps(found))
         return 0
     for name in [] if given.table else given.models:
         key = f"{name}, {given.threads} threads"
@@ -228,23 +248,18 @@ def main() -> int:
 
 
 def run(name: str, given: argparse.Namespace) -> dict[str, Any] | None:
-    """All series of one model, in a process of its own; None where it fails or is killed."""
-    options = [
-        "--threads",
-        str(given.threads),
-        "--seconds",
-        str(given.seconds),
-        "--memory",
-        str(given.memory),
-    ]
-    options += ["--repeats", ",".join(map(str, given.repeats))]
-    made = {"load_at_start": os.getloadavg()[0], **stamp()}
-    done = subprocess.run(
-        [sys.executable, __file__, "--course", name, *options], stdout=subprocess.PIPE, text=True
-    )
-    if done.returncode:
-        return None
-    series = json.loads(done.stdout.splitlines()[-1])
+    """All series of one model, in processes of their own; None where one fails or is killed."""
+    numbers = {"--threads": given.threads, "--seconds": given.seconds, "--memory": given.memory}
+    options = [word for option, value in numbers.items() for word in (option, str(value))]
+    made, series = {"load_at_start": os.getloadavg()[0], **stamp()}, {}
+    for more in ([], ["--given-back"]):
+        repeats = [GIVEN_BACK] if more else given.repeats
+        words = ["--course", name, *options, "--repeats", ",".join(map(str, repeats)), *more]
+        done = subprocess.run([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            return None
+        found = json.loads(done.stdout.splitlines()[-1])
+        series |= {"given_back": found["atoms"]} if more else found
     return {"threads": given.threads, "summary": summary(series), "series": series, **made}
 
 

@@ -453,7 +453,24 @@ def test_an_unknown_format(tmp_path):
 
 def test_an_element_that_does_not_exist(tmp_path):
     (tmp_path / "a.xyz").write_text("1\n\nQq 0 0 0\n")
-    assert "a.xyz, frame 0: not readable as extended XYZ" in message(tmp_path / "a.xyz")
+    said = message(tmp_path / "a.xyz")
+    assert "a.xyz, frame 0: not readable as extended XYZ: found 'Qq' where a chemical symbol belongs" in said
+
+
+def test_a_place_without_an_element(tmp_path):
+    """X is what ASE calls it; a model would learn it as one more element."""
+    (tmp_path / "a.xyz").write_text("2\n\nH 0 0 0\nX 0 0 1\n")
+    assert "a.xyz, frame 0: atom 1 is X, a place without an element. Remove it" in message(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize(
+    ("properties", "line", "missing"),
+    [("pos:R:3", "0 0 1", "of chemical symbols"), ("species:S:1:forces:R:3", "H 0 0 1", "of positions")],
+)
+def test_columns_without_which_there_is_no_structure(tmp_path, properties, line, missing):
+    """ASE reads both without a word."""
+    (tmp_path / "a.xyz").write_text(f"1\nProperties={properties} energy=1.0\n{line}\n")
+    assert f"a.xyz, frame 0: no column {missing}: Properties names" in message(tmp_path / "a.xyz")
 
 
 class _Trap:

@@ -66,6 +66,10 @@ class Extraction:
             raise ValueError(f"{frame.where}: position of atom {bad[0]} is not a finite number.")
         if not np.isfinite(frame.cell).all():
             raise ValueError(f"{frame.where}: the cell is not finite.")
+        if (dummies := np.flatnonzero(frame.numbers == 0)).size:
+            raise ValueError(
+                f"{frame.where}: atom {dummies[0]} is X, a place without an element. Remove it, or name its element."
+            )
 
     def _scalar(self, raw: RawFrame, frame: Frame, name: str) -> float | None:
         value = self._label(raw, frame, name)

@@ -106,11 +106,11 @@ def _text(path: Path) -> str:
 
 def _open_extxyz(path: Path) -> Source:
     text = _text(path)
-    starts = _frame_starts(path, text.splitlines())
+    lines = text.splitlines()
+    starts = _frame_starts(path, lines)
+    _check_columns(path, lines, starts)
     frames = tuple(_extxyz(path, text, len(starts)))
-    return Source(
-        path=str(path), kind="extxyz", frames=frames, notes=_unread_columns(text.splitlines(), starts)
-    )
+    return Source(path=str(path), kind="extxyz", frames=frames, notes=_unread_columns(lines, starts))
 
 
 def _extxyz(path: Path, text: str, count: int) -> Iterator[RawFrame]:
@@ -119,8 +119,20 @@ def _extxyz(path: Path, text: str, count: int) -> Iterator[RawFrame]:
         try:
             atoms = next(images)
         except Exception as error:  # ASE lets through whatever its parser meets
-            raise ValueError(f"{path}, frame {index}: not readable as extended XYZ: {error}") from None
+            raise ValueError(
+                f"{path}, frame {index}: not readable as extended XYZ: {_meant(error)}"
+            ) from None
         yield _raw(atoms)
+
+
+def _meant(error: Exception) -> str:
+    """What ASE says, and what can be done about it where it is plain."""
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
+        return (
+            f"found {error.args[0]!r} where a chemical symbol belongs. Correct the species column, whose values are "
+            "symbols such as C or Cl, or the order of columns in Properties=..."
+        )
+    return str(error)
 
 
 def _frame_starts(path: Path, lines: list[str]) -> list[int]:
@@ -159,11 +171,36 @@ def _frame_starts(path: Path, lines: list[str]) -> list[int]:
     return starts
 
 
+#: column -> its names in `Properties`
+_NEEDED = {
+    "of chemical symbols": ("species", "symbols", "Z", "numbers"),
+    "of positions": ("pos", "positions"),
+}
+
+
+def _properties(comment: str) -> re.Match[str] | None:
+    return re.search(r"Properties=[\"']?([^\s\"']+)", comment)
+
+
+def _check_columns(path: Path, lines: list[str], starts: list[int]) -> None:
+    """Elements and positions must be named: without a word ASE puts X, or zeros, in their place."""
+    for index, at in enumerate(starts):
+        if (match := _properties(lines[at + 1])) is None:
+            continue
+        names = match[1].split(":")[::3]
+        for what, known in _NEEDED.items():
+            if not set(known) & set(names):
+                raise ValueError(
+                    f"{path}, frame {index}: no column {what}: Properties names {', '.join(names)}. "
+                    f"Name it {known[0]}, as in Properties=species:S:1:pos:R:3."
+                )
+
+
 def _unread_columns(lines: list[str], starts: list[int]) -> tuple[str, ...]:
     """Columns behind those that `Properties` names, which ASE drops without a word."""
     found = []
     for index, at in enumerate(starts):
-        match = re.search(r"Properties=[\"']?([^\s\"']+)", lines[at + 1])
+        match = _properties(lines[at + 1])
         named = sum(map(int, match[1].split(":")[2::3])) if match else 4
         if len(lines[at + 2].split()) > named:
             found.append((index, len(lines[at + 2].split()), named))
