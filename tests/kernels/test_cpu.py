@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from equipot.config import parse
-from equipot.kernels import EdgeProduct, Path, Table, TabulatedWeights, chooser, proof
+from equipot.kernels import EdgeProduct, PairWeights, Path, Table, TabulatedWeights, chooser, places, proof
 from equipot.kernels.cpu import build
 from equipot.kernels.cpu import edge as cpu
 from equipot.kernels.cpu.edge import compiled_edge_product, compiled_tabulated_product
+from equipot.kernels.cpu.edge_pairs import compiled_pair_product
 from equipot.kernels.edge import edge_product
 from equipot.kernels.reference import reference_edge_product
 from equipot.potential import PotentialConfig
@@ -133,7 +134,7 @@ def test_a_wrong_program_is_refused(undecided, monkeypatch, caplog):
     monkeypatch.setattr(
         cpu,
         "source",
-        lambda spec, dtype, tabulated: original(spec, dtype, tabulated).replace("o0 += ", "o0 -= ", 1),
+        lambda *given: original(*given).replace("o0 += ", "o0 -= ", 1),
     )
     cpu.program.cache_clear()
     given = arguments(PAINN, chain(), 16)
@@ -166,9 +167,18 @@ def test_only_an_excerpt_of_a_large_structure_is_checked():
     pairs = [(i, j) for i in range(70) for j in range(70) if 0 < abs(i - j) < 4]
     batch = graph(pairs, num_atoms=71)
     x, _, w, part = proof.excerpt(*arguments(PAINN, batch, 2), batch)
-    assert part.num_atoms == proof.CHECKED_ATOMS == len(x)
+    assert part.num_atoms == proof.CHECKED_ATOMS // 2 == len(x)
     assert torch.equal(part.receivers[part.reverse], part.senders)
-    assert len(w) == len(part.senders) == sum(i < 32 and j < 32 for i, j in pairs)
+    assert len(w) == len(part.senders) == sum(i < 16 and j < 16 for i, j in pairs)
+
+
+def test_an_excerpt_has_edges_where_the_first_atoms_have_none_among_them():
+    """A crystal of two species, one after the other, with a short cutoff."""
+    pairs = [(i, j) for i in range(80) for j in range(80) if abs(i - j) == 40]
+    batch = graph(pairs, num_atoms=80)
+    _, _, w, part = proof.excerpt(*arguments(PAINN, batch, 2), batch)
+    assert part.num_atoms == 2 * len(w) // 2 == proof.CHECKED_ATOMS
+    assert torch.equal(part.receivers[part.reverse], part.senders)
 
 
 MODELS = (
@@ -264,3 +274,105 @@ def test_a_table_for_other_paths_is_refused():
     other = TabulatedWeights(Table(weights.table.rows, 0.25, 1), weights.r)
     with pytest.raises(ValueError, match=r"weights for 1 paths; expected"):
         edge_product(spec, x, y, other, batch)
+
+
+def test_places_of_edges_in_their_pairs():
+    batch = graph([(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)], num_atoms=3)
+    place, first = places(batch.reverse)
+    assert sorted(place.tolist()) == list(range(6))
+    assert torch.equal(place >> 1, (place >> 1)[batch.reverse])
+    assert torch.equal(place[first] % 2, torch.zeros(3, dtype=torch.long))
+    none, kept = places(batch.reverse[:0])
+    assert len(none) == len(kept) == 0
+
+
+def of_pairs(spec, batch, channels, features=True):
+    """Weights of pairs, and factors as a cutoff function has them: some are zero."""
+    x, y, _ = arguments(spec, batch, channels, features)
+    place, first = places(batch.reverse)
+    factor = torch.rand(int(first.sum()))
+    factor[::3] = 0.0
+    return x, y, PairWeights(torch.randn(len(factor), len(spec.paths), channels), factor, place)
+
+
+def derivatives_by_pairs(operation, spec, given, batch, order, wants_x=True):
+    """The value and its gradients to some order by everything that it is linear in."""
+    x, y, weights = given
+    inputs = [argument(t) for t in (x, y, weights.rows, weights.factor) if t is not None]
+    *first, w, f = inputs
+    features = first[0] if len(first) == 2 else None
+    if features is not None and not wants_x:
+        features = features.detach()
+        inputs = inputs[1:]
+    out = operation(spec, features, first[-1], PairWeights(w, f, weights.place), batch)
+    found, value = [out], (out.sin() * proof.direction(out)).sum()
+    for n in range(order):
+        further = n + 1 < order
+        gradients = torch.autograd.grad(value, inputs, create_graph=further, allow_unused=True)
+        gradients = [
+            g if g is not None else torch.zeros_like(t) for g, t in zip(gradients, inputs, strict=True)
+        ]
+        found += gradients
+        value = sum((g.sin() * proof.direction(g)).sum() for g in gradients)
+    return [t.detach() for t in found]
+
+
+def argument(t):
+    return t.detach().clone().requires_grad_(True)
+
+
+def same_by_pairs(spec, given, batch, order, wants_x=True):
+    operations = (compiled_pair_product, chooser._copied_first)
+    both = (derivatives_by_pairs(f, spec, given, batch, order, wants_x) for f in operations)
+    for a, b in zip(*both, strict=True):
+        torch.testing.assert_close(a, b, atol=TOLERANCE * float(b.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize("basis", BASES)
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
+def test_weights_of_pairs_are_those_of_their_edges(basis, order):
+    spec, batch = everything(basis, l_max=1), chain()
+    same_by_pairs(spec, of_pairs(spec, batch, 16), batch, order)
+
+
+@pytest.mark.parametrize("features", [True, False])
+def test_weights_of_pairs_where_features_have_no_gradient(features):
+    same_by_pairs(DENSITY, of_pairs(DENSITY, chain(), 8, features), chain(), 2, wants_x=False)
+
+
+def test_weights_of_pairs_of_more_neighbors_than_are_held_at_once():
+    pairs = [(i, j) for i in range(70) for j in range(70) if i != j]
+    batch = graph(pairs, num_atoms=70)
+    same_by_pairs(PAINN, of_pairs(PAINN, batch, 8), batch, 2)
+
+
+def test_weights_of_pairs_are_read_by_the_program_that_runs(monkeypatch):
+    monkeypatch.setattr(chooser, "pair_decisions", {})
+    x, y, weights = of_pairs(PAINN, chain(), 16)
+    for _ in range(2):
+        found = edge_product(PAINN, x, y, weights, chain())
+    assert list(chooser.pair_decisions.values()) == [None]
+    torch.testing.assert_close(found, reference_edge_product(PAINN, x, y, weights.values(), chain()))
+
+
+def test_weights_of_pairs_are_copied_where_channels_are_no_whole_vectors(monkeypatch):
+    monkeypatch.setattr(chooser, "pair_decisions", {})
+    x, y, weights = of_pairs(PAINN, chain(), 13)
+    found = edge_product(PAINN, x, y, weights, chain())
+    assert chooser.pair_decisions == {}
+    torch.testing.assert_close(found, reference_edge_product(PAINN, x, y, weights.values(), chain()))
+
+
+def test_a_wrong_program_for_pairs_is_refused(monkeypatch, caplog):
+    """What the second edge gives to its pair is lost: values are right, and gradients are not."""
+    monkeypatch.setattr(chooser, "pair_decisions", {})
+    wrong = lambda *given: original(*given).replace("gf[pair[e0 + n]]", "gf[pair[e0 + n] & ~1]")  # noqa: E731
+    monkeypatch.setattr(cpu, "source", wrong)
+    cpu.program.cache_clear()
+    x, y, weights = of_pairs(PAINN, chain(), 16)
+    with caplog.at_level(logging.WARNING, "equipot"):
+        found = edge_product(PAINN, x, y, weights, chain())
+    cpu.program.cache_clear()
+    torch.testing.assert_close(found, reference_edge_product(PAINN, x, y, weights.values(), chain()))
+    assert "Weights of pairs are copied" in caplog.text
+    assert "differs from the reference" in caplog.text

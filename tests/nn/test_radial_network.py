@@ -26,13 +26,16 @@ def gradients(potential, given, training):
 @pytest.mark.parametrize("architecture", WITH_NETWORKS)
 def test_training_gives_the_numbers_of_evaluation(architecture, system, monkeypatch):
     rows = []
-    compute = RadialNetwork._computed
 
-    def counted(self, at):
-        rows.append(len(at.r))
-        return compute(self, at)
+    def counted(compute):
+        def wrapper(self, at):
+            rows.append(len(at.r))
+            return compute(self, at)
 
-    monkeypatch.setattr(RadialNetwork, "_computed", counted)
+        return wrapper
+
+    for name in ("_computed", "_factors"):
+        monkeypatch.setattr(RadialNetwork, name, counted(getattr(RadialNetwork, name)))
     potential = copy.deepcopy(small(architecture, "scalars only", torch.float64)).requires_grad_(True)
     given = batch(potential, [SYSTEMS[system], SYSTEMS["molecule"]])
     found = gradients(potential, given, training=True)

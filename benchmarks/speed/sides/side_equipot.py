@@ -76,7 +76,8 @@ class Equipot(Side):
     def train_step(self, batch: Any, energy: torch.Tensor, forces: torch.Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         out = self.potential(batch, forces=True, create_graph=True)
-        loss(out.energy, out.forces, (energy, forces)).backward()
+        # as our training does: no gradient by positions
+        loss(out.energy, out.forces, (energy, forces)).backward(inputs=list(self.potential.parameters()))
         self.optimizer.step()
 
     def weights(self, path: Path, write: bool) -> None:

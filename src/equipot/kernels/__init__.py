@@ -6,12 +6,14 @@ from equipot.kernels.edge import EdgeProduct, Path, edge_product
 from equipot.kernels.edge_sum import edge_sum
 from equipot.kernels.evaluation import compiles, evaluate
 from equipot.kernels.interpolation import Table, TabulatedWeights, interpolate
+from equipot.kernels.pair_weights import PairWeights, places
 from equipot.kernels.polynomial import Kind, Node, Polynomial, Slot, Tape
 
 __all__ = [
     "EdgeProduct",
     "Kind",
     "Node",
+    "PairWeights",
     "Path",
     "Polynomial",
     "Slot",
@@ -23,6 +25,7 @@ __all__ = [
     "edge_sum",
     "evaluate",
     "interpolate",
+    "places",
     "recorded",
     "whole_vectors",
 ]

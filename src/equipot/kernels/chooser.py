@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,11 +23,13 @@ from equipot.kernels.cpu.edge import (
     compiled_tabulated_product,
     program,
 )
+from equipot.kernels.cpu.edge_pairs import compiled_pair_product
 from equipot.kernels.cpu.vectors import whole_vectors
 from equipot.kernels.description import EdgeProduct, Path
 from equipot.kernels.gpu.build import installed, on_triton
 from equipot.kernels.gpu.edge import triton_edge_product, triton_tabulated_product
 from equipot.kernels.interpolation import TabulatedWeights, reference_interpolate
+from equipot.kernels.pair_weights import PairWeights, places
 from equipot.kernels.proof import argument, direction, excerpt, with_derivatives
 from equipot.kernels.reference import reference_edge_product
 from equipot.tensor.irreps import SCALAR
@@ -48,6 +51,7 @@ Decided = tuple[EdgeProduct, int, torch.dtype, str]
 #: what was decided, and why: None, or the reason for the reference
 decisions: dict[Decided, str | None] = {}
 tabulated_decisions: dict[Decided, str | None] = {}
+pair_decisions: dict[Decided, str | None] = {}
 
 
 def back_end(device: torch.device) -> BackEnd | None:
@@ -98,6 +102,26 @@ def compiled_tabulated(
     return chosen if tabulated_decisions[key] is None else None
 
 
+def compiled_of_pairs(
+    spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: PairWeights, batch: AtomicBatch
+) -> Callable[..., Tensor] | None:
+    """The same for weights of pairs: a program in C++, which needs the mirrored edges of all."""
+    rows, channels = weights.rows, weights.rows.shape[-1]
+    if batch.halo is not None or not (
+        _possible(rows, channels, harmonics) and whole_vectors(channels, rows.dtype)
+    ):
+        return None
+    chosen = back_end(rows.device)
+    if chosen is None or chosen.name != "C++":
+        return None
+    key = (spec, channels, rows.dtype, chosen.name)
+    if key not in pair_decisions:
+        pair_decisions[key] = _reason_against_pairs(spec, x, harmonics, weights, batch)
+        if pair_decisions[key] is not None:
+            log.warning("Weights of pairs are copied to their edges: %s", pair_decisions[key])
+    return compiled_pair_product if pair_decisions[key] is None else None
+
+
 def _possible(like: Tensor, channels: int, harmonics: Tensor) -> bool:
     """Whether there is anything to compile for, and edges to compare with."""
     return compilable(harmonics, channels) and compilable(like, channels) and len(harmonics) > 0
@@ -131,6 +155,41 @@ def _reason_against_tabulated(
     return (
         f"the program that reads it differs from the reference by {error:.1e} (relative). Please report this."
     )
+
+
+def _reason_against_pairs(
+    spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: PairWeights, batch: AtomicBatch
+) -> str | None:
+    x, harmonics, old, part = excerpt(x, harmonics, weights.place, batch)
+    place, first = places(part.reverse)
+    kept = old[first] >> 1
+
+    def of_pairs(product: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def operation(
+            spec: EdgeProduct, x: Tensor | None, y: Tensor, w: Tensor, f: Tensor, *rest: Any
+        ) -> Tensor:
+            return product(spec, x, y, PairWeights(w, f, place), *rest)
+
+        return operation
+
+    given, dtype = (spec, x, harmonics, weights.rows[kept], part, weights.factor[kept]), weights.rows.dtype
+    try:
+        found, expected = (
+            with_derivatives(of_pairs(product), precision, *given)
+            for product, precision in ((compiled_pair_product, dtype), (_copied_first, torch.float64))
+        )
+    except NoCompiler as failure:
+        return str(failure)
+    error = largest_difference(found, expected)
+    if error < TOLERANCE[dtype]:  # false for NaN, too
+        return None
+    return f"the program that reads them differs from the reference by {error:.1e} (relative). Please report this."
+
+
+def _copied_first(
+    spec: EdgeProduct, x: Tensor | None, harmonics: Tensor, weights: PairWeights, batch: AtomicBatch
+) -> Tensor:
+    return reference_edge_product(spec, x, harmonics, weights.values(), batch)
 
 
 def _values_first(

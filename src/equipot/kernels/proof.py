@@ -9,7 +9,7 @@ from torch import Tensor
 from equipot.batch import ATOMIC_VECTORS, AtomicBatch
 from equipot.kernels.description import EdgeProduct
 
-CHECKED_ATOMS = 32  # of the first structure that a program sees
+CHECKED_ATOMS = 32  # at most, of the first structure that a program sees
 
 
 def with_derivatives(
@@ -20,10 +20,11 @@ def with_derivatives(
     harmonics: Tensor,
     weights: Tensor,
     batch: AtomicBatch,
+    *more: Tensor,
 ) -> list[Tensor]:
-    """The result, its gradients along a fixed direction, and the gradients of theirs."""
+    """The result, its gradients along a fixed direction, and theirs; `more`: what weights are made of."""
     with torch.enable_grad():
-        given = [argument(t, dtype) for t in (x, harmonics, weights) if t is not None]
+        given = [argument(t, dtype) for t in (x, harmonics, weights, *more) if t is not None]
         out = operation(spec, *([None] * (x is None)), *given, batch)
         along_out = direction(out).requires_grad_(True)
         # a scalar harmonic is the number one, which the reference leaves out: no gradient is zero
@@ -49,8 +50,10 @@ def direction(like: Tensor) -> Tensor:
 def excerpt(
     x: Tensor | None, harmonics: Tensor, weights: Tensor, batch: AtomicBatch
 ) -> tuple[Tensor | None, Tensor, Tensor, AtomicBatch]:
-    """The edges among the first atoms that have any: part of the structure that is closed under mirroring."""
-    busy = batch.receivers.unique()[:CHECKED_ATOMS]
+    """The edges among the first atoms that have any, and the first neighbors: a part that is closed under mirroring."""
+    some = CHECKED_ATOMS // 2
+    # neighbors: the first atoms may all be of a species that only has others around it
+    busy = torch.cat([batch.receivers.unique()[:some], batch.senders[:some]]).unique()
     if len(busy) == batch.num_atoms:
         return x, harmonics, weights, batch
     place = batch.receivers.new_full((batch.num_atoms,), -1)

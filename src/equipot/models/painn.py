@@ -122,7 +122,7 @@ class PaiNN(nn.Module):
         s = self.embedding(batch.species)[:, None]
         v = s.new_zeros(s.shape[0], 3, s.shape[2])
         vectors = batch.vectors().to(s.dtype)
-        distances = self.distances(vectors.norm(dim=-1))
+        distances = self.distances(vectors.norm(dim=-1)).mirrored(batch)
         harmonics = self.basis.packed_harmonics(vectors, (0, 1))
         for message, update in zip(self.messages, self.updates, strict=True):
             s, v = message(s, v, distances, harmonics, batch)

@@ -10,16 +10,17 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from equipot.batch import AtomicBatch
-from equipot.kernels import Table, TabulatedWeights, interpolate
+from equipot.kernels import PairWeights, Table, TabulatedWeights, interpolate, places
 from equipot.nn.dense import enveloped
+from equipot.tensor.product import linear
 
-Weights = Float[Tensor, "edges paths channels"] | TabulatedWeights
+Weights = Float[Tensor, "edges paths channels"] | TabulatedWeights | PairWeights
 FEWEST_KNOTS, MOST_KNOTS = 32, 8192
 
 
 def values(weights: Weights) -> Float[Tensor, "edges paths channels"]:
-    """The weights as numbers, whether they are a table or not."""
-    return weights.values() if isinstance(weights, TabulatedWeights) else weights
+    """The weights as numbers, whatever they are kept as."""
+    return weights if isinstance(weights, Tensor) else weights.values()
 
 
 class Distances:
@@ -43,14 +44,11 @@ class Distances:
 
     @cached_property
     def pairs(self) -> "tuple[Distances, Int[Tensor, ' edges']] | None":
-        """Of one edge of every mirrored two, and which of them an edge belongs to; None where that is not known."""
+        """Of one edge of every mirrored two, and the place of every edge in its pair; None where that is not known."""
         if self._reverse is None:
             return None
-        number = torch.arange(len(self.r), device=self.r.device)
-        first = number < self._reverse
-        place = torch.cumsum(first, 0) - 1
-        of_edges = place.index_select(0, torch.minimum(number, self._reverse))
-        return Distances(self.r[first], self._radial, self._envelope), of_edges
+        place, first = places(self._reverse)
+        return Distances(self.r[first], self._radial, self._envelope), place
 
     @cached_property
     def radial(self) -> Float[Tensor, "edges num_radial"]:
@@ -85,14 +83,20 @@ class RadialFunction(nn.Module, ABC):
         """The weights of every edge."""
         if self.table is not None:
             return TabulatedWeights(Table(self.table, self.spacing, self.paths), at.r)
-        return self._of_edges(at).unflatten(-1, (self.paths, -1))
-
-    def _of_edges(self, at: Distances) -> Float[Tensor, "edges weights"]:
-        return self._computed(at)
+        if self.training and at.pairs is not None:
+            # there is no table, and layers are most of a step: once for each two mirrored edges
+            pairs, place = at.pairs
+            rows, factor = self._factors(pairs)
+            return PairWeights(rows.unflatten(-1, (self.paths, -1)), factor, place)
+        return self._computed(at).unflatten(-1, (self.paths, -1))
 
     @abstractmethod
     def _computed(self, at: Distances) -> Float[Tensor, "edges weights"]:
         """What the table is made of."""
+
+    @abstractmethod
+    def _factors(self, at: Distances) -> tuple[Float[Tensor, "edges weights"], Float[Tensor, " edges"]]:
+        """The same as a row and a number for every edge, whose product it is."""
 
     def tabulate(self, distances: Callable[[Tensor], Distances], cutoff: float, tolerance: float) -> float:
         """Make the table, with twice the knots until the largest error in between is within `tolerance`.
@@ -140,13 +144,6 @@ class RadialNetwork(RadialFunction, nn.Sequential):
         self.envelope = envelope
         self._begin(paths)
 
-    def _of_edges(self, at: Distances) -> Float[Tensor, "edges weights"]:
-        """In training, once for each two mirrored edges: there is no table, and layers are most of a step."""
-        if not self.training or at.pairs is None:
-            return self._computed(at)
-        pairs, of_edges = at.pairs
-        return self._computed(pairs).index_select(0, of_edges)
-
     def _computed(self, at: Distances) -> Float[Tensor, "edges weights"]:
         if self.envelope == "basis":
             return nn.Sequential.forward(self, at.smooth)
@@ -154,6 +151,11 @@ class RadialNetwork(RadialFunction, nn.Sequential):
         if isinstance(last, nn.Linear):
             return enveloped(last, nn.Sequential(*hidden)(at.radial), at.cut)
         return nn.Sequential.forward(self, at.radial) * at.cut[:, None]
+
+    def _factors(self, at: Distances) -> tuple[Float[Tensor, "edges weights"], Float[Tensor, " edges"]]:
+        if self.envelope == "basis":
+            return nn.Sequential.forward(self, at.smooth), torch.ones_like(at.r)
+        return nn.Sequential.forward(self, at.radial), at.cut
 
 
 class RadialLinear(RadialFunction, nn.Linear):
@@ -167,3 +169,6 @@ class RadialLinear(RadialFunction, nn.Linear):
 
     def _computed(self, at: Distances) -> Float[Tensor, "edges weights"]:
         return enveloped(self, at.radial, at.cut)
+
+    def _factors(self, at: Distances) -> tuple[Float[Tensor, "edges weights"], Float[Tensor, " edges"]]:
+        return linear(at.radial, self.weight, self.bias), at.cut

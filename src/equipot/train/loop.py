@@ -104,6 +104,7 @@ class Trainer:
 
     def select(self) -> dict[str, float]:
         """Keep the best of raw, short and long average on the validation set; the validation loss of each."""
+        self.potential.eval()  # from here on, as whoever opens the model file will
         scores = {}
         for track in ("raw", "short", "long") if self.config.ema else ("raw",):
             with self.averages.applied(self.potential, track):
@@ -150,8 +151,9 @@ class Trainer:
         """Add the gradient of a part of the batch; its share of the loss."""
         batch = collate(graphs, self.potential.elements).to(self.process.device)
         loss, parts = self.objective(batch, labels, counts, self._length())
-        # DistributedDataParallel takes the mean over processes of what is a sum
-        (loss * self.process.world).backward()
+        # DistributedDataParallel takes the mean over processes of what is a sum; nobody asks for ∂loss/∂positions
+        trained = [p for p in self.potential.parameters() if p.requires_grad]
+        (loss * self.process.world).backward(inputs=trained)
         return {"loss": float(loss.detach()), **{n: float(p) for n, p in parts.items()}}
 
     def _alone(self) -> AbstractContextManager[None]:

@@ -8,8 +8,8 @@ and each of them is linear in every argument.
 """
 
 import ctypes
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from equipot.batch import AtomicBatch
 from equipot.kernels.cpu.build import library
 from equipot.kernels.cpu.calls import called, threads_for
 from equipot.kernels.cpu.generate import source
+from equipot.kernels.cpu.routines import Source
 from equipot.kernels.cpu.vectors import SERIAL_EDGES, VECTOR_BYTES
 from equipot.kernels.description import EdgeProduct
 from equipot.kernels.interpolation import Table, TabulatedWeights
@@ -31,10 +32,10 @@ from equipot.kernels.packing import from_spherical, to_spherical
 class Program:
     """The compiled functions of one description and precision, called with tensors."""
 
-    def __init__(self, spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> None:
+    def __init__(self, spec: EdgeProduct, dtype: torch.dtype, weights: Source = "edges") -> None:
         self.dtype = dtype
         self.components = tuple(sum(i.dim for i in slots) for slots in (spec.inputs, spec.edge, spec.outputs))
-        self.library = library(source(spec, dtype, tabulated))
+        self.library = library(source(spec, dtype, weights))
         self.functions: dict[str, Callable[..., None]] = {}
         self.number = ctypes.c_double if dtype == torch.float64 else ctypes.c_float
 
@@ -69,15 +70,14 @@ class Program:
     def backward(
         self,
         graph: tuple[Tensor, ...],
+        channels: int,
         wants_x: bool,
         given: tuple[Tensor | None, ...],
-        out: tuple[Tensor, Tensor],
+        out: tuple[Tensor, ...],
         table: tuple[int, float] | None = None,
     ) -> Tensor | None:
-        """Fill the gradients of Y and W, or r, and return that of x if it is wanted; `given`: x … g."""
-        x, g = given[0], given[-1]
-        assert g is not None
-        channels = g.shape[-1]
+        """Fill the gradients of Y and of the weights, and return that of x if it is wanted; `given`: x … g."""
+        x = given[0]
         if not wants_x or x is None:
             self.call("edges", graph[:2], channels, *given, table=table, out=out)
             return None
@@ -91,9 +91,9 @@ def _threads(graph: tuple[Tensor, ...]) -> int:
 
 
 @cache
-def program(spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> Program:
+def program(spec: EdgeProduct, dtype: torch.dtype, weights: Source = "edges") -> Program:
     """Compiled once per process."""
-    return Program(spec, dtype, tabulated)
+    return Program(spec, dtype, weights)
 
 
 class Forward(Function):
@@ -137,7 +137,7 @@ class Backward(Function):
         ctx.save_for_backward(x, y, w, g)
         ctx.set_materialize_grads(False)
         gy, gw = torch.empty_like(y), torch.empty_like(w)
-        gx = program(spec, w.dtype).backward(graph, wants_x, (x, y, w, g), (gy, gw))
+        gx = program(spec, w.dtype).backward(graph, g.shape[-1], wants_x, (x, y, w, g), (gy, gw))
         return gx, gy, gw
 
     @staticmethod
@@ -182,25 +182,32 @@ class Tangent(Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Third derivatives."""
-        create_graph = torch.is_grad_enabled()
-        with torch.enable_grad():
-            # aliases: derivatives with respect to these arguments alone, whatever they were computed from
-            args: list[Any] = [t.view_as(t) if t is not None else None for t in ctx.saved_tensors]
-            args = [t.requires_grad_(True) if t is not None and not t.requires_grad else t for t in args]
-            outputs = _tangent_by_parts(ctx.spec, ctx.graph, *args)
-            pairs = [
-                (o, c) for o, c in zip(outputs, cotangents, strict=True) if o is not None and c is not None
-            ]
-            inputs = [t for t in args if t is not None]
-            found = torch.autograd.grad(
-                [o for o, _ in pairs],
-                inputs,
-                [c for _, c in pairs],
-                create_graph=create_graph,
-                allow_unused=True,
-            )
-        gradients = iter(found)
-        return None, None, *(next(gradients) if t is not None else None for t in args)
+        by_parts = partial(_tangent_by_parts, ctx.spec, ctx.graph)
+        return None, None, *gradients_through(by_parts, ctx.saved_tensors, cotangents)
+
+
+def gradients_through(
+    outputs_of: Callable[..., Sequence[Tensor | None]],
+    given: Sequence[Tensor | None],
+    cotangents: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    """Of every argument of a function that is put together from others, along the cotangents of its outputs."""
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # aliases: derivatives with respect to these arguments alone, whatever they were computed from
+        args = [t.view_as(t) if t is not None else None for t in given]
+        args = [t.requires_grad_(True) if t is not None and not t.requires_grad else t for t in args]
+        outputs = outputs_of(*args)
+        pairs = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if o is not None and c is not None]
+        found = torch.autograd.grad(
+            [o for o, _ in pairs],
+            [t for t in args if t is not None],
+            [c for _, c in pairs],
+            create_graph=create_graph,
+            allow_unused=True,
+        )
+    gradients = iter(found)
+    return [next(gradients) if t is not None else None for t in args]
 
 
 def _tangent_by_parts(
@@ -246,7 +253,7 @@ class Tabulated(Function):
         """The sums."""
         ctx.spec, ctx.graph, ctx.weights = spec, graph, weights
         ctx.save_for_backward(x, y, r)
-        run, channels = program(spec, r.dtype, True), weights.channels
+        run, channels = program(spec, r.dtype, "table"), weights.channels
         out = r.new_empty(graph[0].shape[0] - 1, run.components[2], channels)
         run.call("forward", graph, channels, x, y, r, weights.rows, table=weights.spaced, out=(out,))
         return out
@@ -264,7 +271,8 @@ class Tabulated(Function):
             return None, None, gx, gy, None, gr
         gy, gr = torch.empty_like(y), torch.empty_like(r)
         given = (x, y, r, weights.rows, g)
-        gx = program(spec, r.dtype, True).backward(graph, wants_x, given, (gy, gr), weights.spaced)
+        run = program(spec, r.dtype, "table")
+        gx = run.backward(graph, g.shape[-1], wants_x, given, (gy, gr), weights.spaced)
         return None, None, gx, gy, None, gr
 
 
@@ -283,9 +291,9 @@ def compiled_edge_product(
     batch: AtomicBatch,
 ) -> Float[Tensor, "atoms outputs channels"]:
     """As `reference_edge_product`."""
-    graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
+    graph = graph_of(batch)
     x = to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
-    y = _harmonics(spec, harmonics)
+    y = harmonics_of(spec, harmonics)
     channels = weights.shape[-1]
     missing = -channels % (VECTOR_BYTES // weights.element_size())
     if missing:  # whole vectors only
@@ -303,14 +311,19 @@ def compiled_tabulated_product(
     batch: AtomicBatch,
 ) -> Float[Tensor, "atoms outputs channels"]:
     """As `compiled_edge_product` with the values of the weights; their channels are whole vectors."""
-    graph = tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
+    graph = graph_of(batch)
     x = to_spherical(spec, spec.inputs, x).contiguous() if x is not None else None
-    y = _harmonics(spec, harmonics)
+    y = harmonics_of(spec, harmonics)
     out = Tabulated.apply(spec, graph, x, y, weights.table, weights.r.contiguous())
     return from_spherical(spec, spec.outputs, out)
 
 
-def _harmonics(spec: EdgeProduct, harmonics: Float[Tensor, "edges harmonics"]) -> Tensor:
+def graph_of(batch: AtomicBatch) -> tuple[Tensor, ...]:
+    """Rows, senders and mirrored edges, as programs take them."""
+    return tuple(t.contiguous() for t in (batch.row_pointer, batch.senders, batch.reverse))
+
+
+def harmonics_of(spec: EdgeProduct, harmonics: Float[Tensor, "edges harmonics"]) -> Tensor:
     """Packed slots of the edge with 2l+1 components each."""
     if all(spec.tensor_basis.dim(irrep.l) == irrep.dim for irrep in spec.edge):
         return harmonics.contiguous()

@@ -14,14 +14,16 @@ that the compiler splits where the machine has shorter ones; their number is a m
 registers; the numbers m[k,a] = Σ_b C[k,a,b] Y[b] of an edge are computed once for all channels. No edge × channel array
 is written but ∂S/∂W, which is one.
 
-`tabulated` makes the program of inference: weights are read from a cubic Hermite table of the distance where they are
-used, and `edges` gives ∂S/∂r in the place of ∂S/∂W. It has no tangents, and no array of edges × channels at all.
+Weights of "pairs" are a row that an edge and its mirrored one have in common, times a factor; `edges` gives ∂S/∂w and
+∂S/∂f at the places of the edges in their pairs. Weights from a "table" make the program of inference: they are read
+from a cubic Hermite table of the distance where they are used, and `edges` gives ∂S/∂r in the place of ∂S/∂W. It has no
+tangents, and no array of edges × channels at all.
 """
 
 import torch
 
 from equipot.kernels.coupling import Coupling
-from equipot.kernels.cpu.routines import EDGES, routines
+from equipot.kernels.cpu.routines import EDGES, Source, routines
 from equipot.kernels.cpu.vectors import prelude
 from equipot.kernels.description import EdgeProduct
 from equipot.kernels.packing import offsets
@@ -30,7 +32,7 @@ INFERENCE = ("forward", "edges", "backward")
 TANGENTS = ("forward_tangent", "senders_tangent", "edges_tangent")
 
 
-def source(spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> str:
+def source(spec: EdgeProduct, dtype: torch.dtype, weights: Source = "edges") -> str:
     """The program in this precision; it works on spherical components."""
     couplings = {d: Coupling(d) for d in sorted({spec.degrees(path) for path in spec.paths})}
     matrices: dict[tuple[tuple[int, int, int], int], int] = {}  # coupling and edge slot -> place of its m
@@ -59,44 +61,47 @@ def source(spec: EdgeProduct, dtype: torch.dtype, tabulated: bool = False) -> st
             prelude(dtype),
             EDGES,
             f"constexpr int {widths}, P = {len(spec.paths)}, M = {max(1, size)};",
-            *(routines(c, tabulated) for c in couplings.values()),
+            *(routines(c, weights) for c in couplings.values()),
             "static inline void matrix(const T* y, T* m) {",
             *fills,
             "}",
-            *(_tabulated_functions(calls) if tabulated else _functions(calls)),
-            *(f"RECORDABLE({name})" for name in (INFERENCE if tabulated else (*INFERENCE, *TANGENTS))),
+            *_functions(calls, weights),
+            *(f"RECORDABLE({name})" for name in (*INFERENCE, *TANGENTS * (weights != "table"))),
             "",
         ]
     )
 
 
-def _functions(calls: list[str]) -> list[str]:
+#: what weights are read from, and their tangents
+READ: dict[Source, list[str]] = {"edges": ["w"], "pairs": ["w", "f", "pair"], "table": ["r", "table"]}
+TANGENT: dict[Source, list[str]] = {"edges": ["tw"], "pairs": ["tw", "tf"], "table": []}
+
+
+def _functions(calls: list[str], weights: Source) -> list[str]:
+    read, tangent = READ[weights], ["ty", *TANGENT[weights]]
+    functions = [
+        _rows("forward", "K", ["x", "y", *read], calls, weights),
+        _edges("edges", ["x", "y", *read, "g"], calls, weights),
+        _edges("backward", ["x", "y", *read, "g"], calls, weights),
+    ]
+    if weights == "table":
+        return functions
     return [
-        _rows("forward", "K", ["x", "y", "w"], calls, mirrored=False),
-        _rows("forward_tangent", "K", ["x", "y", "w", "tx", "ty", "tw"], calls, mirrored=False),
-        _rows("senders_tangent", "A", ["y", "w", "g", "ty", "tw"], calls, mirrored=True),
-        _edges("edges", ["x", "y", "w", "g"], calls),
-        _edges("backward", ["x", "y", "w", "g"], calls),
-        _edges("edges_tangent", ["x", "y", "w", "g", "tx", "ty", "tw"], calls),
+        *functions,
+        _rows("forward_tangent", "K", ["x", "y", *read, "tx", *tangent], calls, weights),
+        _rows("senders_tangent", "A", ["y", *read, "g", *tangent], calls, weights),
+        _edges("edges_tangent", ["x", "y", *read, "g", "tx", *tangent], calls, weights),
     ]
 
 
-def _tabulated_functions(calls: list[str]) -> list[str]:
-    return [
-        _rows("forward", "K", ["x", "y", "r", "table"], calls, mirrored=False),
-        _edges("edges", ["x", "y", "r", "table", "g"], calls),
-        _edges("backward", ["x", "y", "r", "table", "g"], calls),
-    ]
-
-
-def _signature(name: str, arguments: list[str], outputs: str, mirrored: bool = True) -> str:
-    parameters = ", ".join(f"const T* {a}" for a in arguments)
-    parameters += ", int64_t knots, T per" * ("table" in arguments)
-    reverse = "const int64_t* reverse, " * mirrored
+def _signature(name: str, arguments: list[str], outputs: list[str], weights: Source, *, reverse: bool) -> str:
+    numbers = ["int64_t knots", "T per"] if weights == "table" else []
+    given = (f"const {'int64_t' if a == 'pair' else 'T'}* {a}" for a in arguments)
+    parameters = ", ".join([*given, *numbers, *(f"T* {o}" for o in outputs)])
     # every thread its own sums over senders: which rows are whose must not depend on luck
     schedule = "static" if name == "backward" else "dynamic, 4"
     return f"""extern "C" void {name}(int64_t N, int64_t C, int threads, const int64_t* row, const int64_t* other,
-    {reverse}{parameters}, {outputs}) {{
+    {"const int64_t* reverse, " * reverse}{parameters}) {{
 #pragma omp parallel for schedule({schedule}) num_threads(threads) if (threads > 1)
 for (int64_t i = 0; i < N; i++) {{"""
 
@@ -104,14 +109,14 @@ for (int64_t i = 0; i < N; i++) {{"""
 _PLACE = """
 T t; places[n].rows = place(r[e], per, knots - 1, P * C, table, t);
 factors(t, per, 0, places[n].v); factors(t, per, 1, places[n].s);"""
+POINTERS = ("x", "y", "w", "f", "g", "tx", "ty", "tw", "tf")  # of `Edges`, in their order there
 
 
-def _chunks(name: str, arguments: list[str], edge: str, out: str, gw: str, h: str, hr: str) -> str:
-    """For some edges of row i at a time: their places and matrices."""
-    tangent, tabulated = name.endswith("_tangent"), "table" in arguments
-    places = _PLACE * tabulated
-    given = {a: a if a in arguments else "nullptr" for a in ("x", "y", "w", "g", "tx", "ty", "tw")}
-    pointers = ", ".join(given.values())
+def _chunks(name: str, arguments: list[str], weights: Source, edge: str, results: str) -> str:
+    """For some edges of row i at a time: their places and matrices; `results`: the last fields of `Edges`."""
+    tangent, tabulated = name.endswith("_tangent"), weights == "table"
+    pointers = ", ".join(a if a in arguments else "nullptr" for a in POINTERS)
+    pair = "pair" if weights == "pairs" else "nullptr"
     dm = "if (ty) matrix(ty + e * B, dms + n * M); else memset(dms + n * M, 0, sizeof(T) * M);" * tangent
     return f"""\
 T ms[CHUNK * M]; int64_t edge[CHUNK];
@@ -122,20 +127,20 @@ const int count = row[i + 1] - e0 < CHUNK ? row[i + 1] - e0 : CHUNK;
 for (int n = 0; n < count; n++) {{
 const int64_t e = {edge};
 edge[n] = e; matrix(y + e * B, ms + n * M);
-{dm}{places}
+{dm}{_PLACE * tabulated}
 }}
-Edges s = {{C, 0, count, edge, other + e0, i, ms, dms, {pointers}, {out}, {gw}, {h}, places, {hr}}};"""
+Edges s = {{C, 0, count, edge, other + e0, {pair}, i, ms, dms, {pointers}, {results}}};"""
 
 
-def _rows(name: str, width: str, arguments: list[str], calls: list[str], *, mirrored: bool) -> str:
-    """A sum over the edges of each row."""
-    edge = "reverse[e0 + n]" if mirrored else "e0 + n"
+def _rows(name: str, width: str, arguments: list[str], calls: list[str], weights: Source) -> str:
+    """A sum over the edges of each row, or over the mirrored ones."""
+    edge = "reverse[e0 + n]" if name == "senders_tangent" else "e0 + n"
     body = "\n".join(call.format(name, "s") for call in calls)
     return f"""\
-{_signature(name, arguments, "T* out")}
+{_signature(name, arguments, ["out"], weights, reverse=True)}
 T* o = out + i * {width} * C;
 memset(o, 0, sizeof(T) * {width} * C);
-{_chunks(name, arguments, edge, "o", "nullptr", "nullptr", "nullptr")}
+{_chunks(name, arguments, weights, edge, "o, nullptr, nullptr, places, nullptr")}
 for (; s.c < C; s.c += V) {{
 {body}
 }}
@@ -144,17 +149,22 @@ for (; s.c < C; s.c += V) {{
 }}"""
 
 
-def _edges(name: str, arguments: list[str], calls: list[str]) -> str:
+def _edges(name: str, arguments: list[str], calls: list[str], weights: Source) -> str:
     """Gradients of every edge; the vectors of partial sums over channels are added up at the end."""
-    body, tabulated = "\n".join(call.format(name, "s") for call in calls), "table" in arguments
-    gw, hr = ("nullptr", "hr") if tabulated else ("gw", "nullptr")
+    body = "\n".join(call.format(name, "s") for call in calls)
     thread = "gx + omp_get_thread_num() * N * A * C" if name == "backward" else "nullptr"
-    outputs = "T* gx, " * (name == "backward") + f"T* gy, T* {'gr' if tabulated else 'gw'}"
-    sums = "for (int n = 0; n < count; n++) gr[e0 + n] = total(hr[n]);" * tabulated
+    of_weights = {"edges": ["gw"], "pairs": ["gw", "gf"], "table": ["gr"]}[weights]
+    outputs = [*["gx"] * (name == "backward"), "gy", *of_weights]
+    gw = "nullptr" if weights == "table" else "gw"
+    sums = {
+        "edges": "",
+        "pairs": "for (int n = 0; n < count; n++) gf[pair[e0 + n]] = total(hr[n]);",
+        "table": "for (int n = 0; n < count; n++) gr[e0 + n] = total(hr[n]);",
+    }[weights]
     return f"""\
-{_signature(name, arguments, outputs, mirrored=False)}
+{_signature(name, arguments, outputs, weights, reverse=False)}
 vec h[CHUNK * B], hr[CHUNK];
-{_chunks(name, arguments, "e0 + n", thread, gw, "h", hr)}
+{_chunks(name, arguments, weights, "e0 + n", f"{thread}, {gw}, h, places, hr")}
 for (int n = 0; n < count * B; n++) h[n] = vec{{}};
 for (int n = 0; n < count; n++) hr[n] = vec{{}};
 for (; s.c < C; s.c += V) {{
