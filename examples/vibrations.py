@@ -38,7 +38,7 @@ with tempfile.TemporaryDirectory() as temporary:
         "data": {"train": str(ethanol()), "valid": 40},
         "model": {"channels": 16, "num_layers": 1, "num_radial": 8, "cutoff": 4.0},
         "targets": {"dipole": {}, "polarizability": {}, "total_charge": 0},
-        "train": {"epochs": 2, "batch": 10},
+        "train": {"epochs": 4, "batch": 10},
     }
     model = equipot.load(equipot.train(config, folder / "run").model)
     start = molecule("CH3CH2OH")

@@ -44,7 +44,7 @@ TARGETS = {
 
 def potential_of(model: str = "painn", targets: str = "energy", seed: int = 0) -> Potential:
     torch.manual_seed(seed)
-    return Potential(PotentialConfig(model=MODELS[model], targets=TARGETS[targets]), STATISTICS)
+    return Potential(PotentialConfig(model=MODELS[model], targets=TARGETS[targets]), STATISTICS).eval()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def potential(name="painn", cutoff=3.0, targets=TARGETS, elements=(1, 6, 8), see
         reference_energies=tuple(-13.0 * z for z in elements),
         energy_scale=scale,
     )
-    return Potential(config, statistics).double()
+    return Potential(config, statistics).double().eval()
 
 
 def ethanol() -> Atoms:
