@@ -11,6 +11,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "accuracy")]
 import alone
 import one_core
+import pairs
 import peers
 import records
 import scaling
@@ -41,19 +42,30 @@ MISSED = """\
 Owed are {owed} times the speed of the package, and {train} times for a training step. Below that are {missed}.
 
 One molecule is replayed ([decision 42](decisions/0042-small-systems-are-a-list-of-steps.md)), and large products of
-matrices are oneDNN's ([decision 44](decisions/0044-products-by-onednn.md)). A training step of SchNet is for the most
-part products, which both sides compute alike, and small operations between them; the same step took 44 to 53 ms at
-different moments of one day. In steps of PaiNN and TensorNet weights of all edges, 5 MB a layer, go through the memory;
-a program that makes them where it uses them was tried, and multiplies more than that is worth
+matrices are oneDNN's ([decision 44](decisions/0044-products-by-onednn.md)). In training, radial layers are computed and
+read once for two mirrored edges ([decision 46](decisions/0046-edges-read-their-pairs.md)); what is left of a step is
+products that both sides compute alike, and small operations between them. A program that makes the weights of edges
+where it uses them was tried, and multiplies more than that is worth
 ([decision 45](decisions/0045-weights-are-made-before.md)).
 """
 SECOND = """\
-### A second machine
+### Other machines
 
 Ratios depend on the machine. The same command on one with AVX2 alone and second-level caches of 512 kB (EPYC), at three
 commits of 29 November. What many molecules wait for there is mostly the edge operation: it reads four rows of a table
 for every edge and adds to the sums of its sender, and both are larger than that cache; going through channels in
 blocks, so that both fit, gained nothing.
+"""
+THIRD = """\
+And on one with AVX-512 whose memory is fast beside its cores (EPYC), on the same day, before mirrored edges read the
+same weights.
+"""
+SHARED = """\
+### Mirrored edges
+
+`python benchmarks/speed/pairs.py`: a training step, milliseconds of the processor, where radial layers are computed for
+every edge, for one of two mirrored edges and copied to both, and where both edges read the row of their pair, which is
+how training is done ([decision 46](decisions/0046-edges-read-their-pairs.md)).
 """
 ALONE = """\
 ## Beside nobody
@@ -103,9 +115,13 @@ def page() -> str:
         if module is peers and (below := missed(record)):
             owed = ", ".join(f"{n} ({name})" for name, n in OWED.items())
             parts.append(MISSED.format(owed=owed, train=TRAINING_OWED, missed=", ".join(below)))
-        second = records.load(peers.RESULT.with_stem("speed_peers_second_machine"))
-        if module is peers and second["runs"]:
-            parts.append("\n".join([SECOND, *peers.ratios(second), ""]))
+        shared = records.load(pairs.RESULT)
+        if module is peers and shared["runs"]:
+            parts.append("\n".join([SHARED, *pairs.table(shared), ""]))
+        for said, name in ((SECOND, "second"), (THIRD, "third")) if module is peers else ():
+            other = records.load(peers.RESULT.with_stem(f"speed_peers_{name}_machine"))
+            if other["runs"]:
+                parts.append("\n".join([said, *peers.ratios(other), ""]))
     return "\n".join(parts)
 
 

@@ -7,12 +7,12 @@ import torch
 
 from equipot.config import parse
 from equipot.models import ModelConfig
-from equipot.potential import Potential, PotentialConfig
+from equipot.potential import Potential, PotentialConfig, frozen
 from equipot.testing import crystal, far_atoms, molecule, one_atom, random_potential, slab, thin_cell
 
 ELEMENTS = (1, 6, 8)
 CUTOFF = 3.0
-SMALL = {"channels": 8, "num_layers": 2, "num_radial": 6, "cutoff": CUTOFF}
+SMALL = {"channels": 16, "num_layers": 2, "num_radial": 6, "cutoff": CUTOFF}
 ARCHITECTURES = get_args(get_args(ModelConfig)[0])
 
 SYSTEMS = {
@@ -66,7 +66,7 @@ BASES = {
 
 
 def configuration(architecture: str, targets: str, basis: str = "auto") -> PotentialConfig:
-    """Of a model of eight channels."""
+    """Of a small model."""
     kind = next(k for k in ARCHITECTURES if k.model_fields["name"].default == architecture)
     sizes = {key: value for key, value in SMALL.items() if key in kind.model_fields}
     chosen = {"basis": basis} if architecture in BASES else {}
@@ -76,5 +76,11 @@ def configuration(architecture: str, targets: str, basis: str = "auto") -> Poten
 
 @cache
 def small(architecture: str, targets: str, dtype: torch.dtype, basis: str = "auto") -> Potential:
-    """A model of eight channels with random weights."""
+    """A small model with random weights; its channels are enough for compiled programs."""
     return random_potential(configuration(architecture, targets, basis), ELEMENTS, dtype=dtype)
+
+
+@cache
+def fast(architecture: str, targets: str, dtype: torch.dtype) -> Potential:
+    """The same as calculators evaluate it: radial networks from tables, in double precision as good as it gets."""
+    return frozen(small(architecture, targets, dtype), 1e-9 if dtype == torch.float64 else None)

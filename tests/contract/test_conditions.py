@@ -17,7 +17,7 @@ from equipot.testing import random_potential
 
 @cache
 def conditioned(architecture: str, *names: str, targets: str = "scalars only") -> Potential:
-    """A model of eight channels that reads the conditions; all heads where asked for."""
+    """A small model that reads the conditions; all heads where asked for."""
     config = configuration(architecture, targets)
     model = config.model.model_copy(update={"conditions": names})
     return random_potential(config.model_copy(update={"model": model}), ELEMENTS)

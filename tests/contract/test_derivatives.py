@@ -5,7 +5,7 @@ import pytest
 import torch
 from ase import Atoms
 
-from contract.every_model import SYSTEMS, small
+from contract.every_model import SYSTEMS, fast, small
 from equipot import testing
 from equipot.testing import as_frame
 
@@ -13,9 +13,10 @@ from equipot.testing import as_frame
 DIFFERENCES = 1e-7
 
 
-@pytest.fixture
-def potential(architecture):
-    return small(architecture, "scalars only", torch.float64)
+@pytest.fixture(params=[small, fast], ids=["layers", "tables"])
+def potential(architecture, request):
+    """In double precision, computed by layers and from tables."""
+    return request.param(architecture, "scalars only", torch.float64)
 
 
 def test_forces(potential, system):
@@ -32,7 +33,10 @@ def test_virials_of_atoms_sum_to_the_stress(potential, name):
     assert testing.virials_sum(potential, SYSTEMS[name]) < 1e-10
 
 
-def test_second_derivatives(potential, system):
+def test_second_derivatives(architecture, system):
+    potential = small(
+        architecture, "scalars only", torch.float64
+    )  # those of tables jump, if little, at their knots
     residuals = testing.second_derivatives(potential, SYSTEMS[system])
     assert residuals["asymmetry"] < 1e-10
     assert residuals["differences"] < DIFFERENCES
@@ -63,8 +67,9 @@ def test_training_on_forces_where_vectors_vanish(architecture, dtype, name):
 
 
 def test_both_precisions_give_the_same_forces(architecture, system):
-    """Single precision changes forces by its round-off, 6e-8 times some hundred operations."""
-    single = testing.predict(small(architecture, "scalars only", torch.float32), SYSTEMS[system])
+    """Single precision changes forces by its round-off, 6e-8 times some hundred operations; so do tables."""
     double = testing.predict(small(architecture, "scalars only", torch.float64), SYSTEMS[system])
     size = max(float(double.forces.abs().max()), 1e-2)
-    assert float((single.forces - double.forces).abs().max()) / size < 1e-4
+    for build in (small, fast):
+        single = testing.predict(build(architecture, "scalars only", torch.float32), SYSTEMS[system])
+        assert float((single.forces - double.forces).abs().max()) / size < 1e-4

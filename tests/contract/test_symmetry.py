@@ -20,30 +20,30 @@ CHECKS = [
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_symmetry(check, architecture, dtype, system, tolerance):
-    residuals = check(small(architecture, "everything", dtype), SYSTEMS[system])
+def test_symmetry(check, made, system, tolerance):
+    residuals = check(made("everything"), SYSTEMS[system])
     assert testing.worst(residuals) < tolerance, residuals
 
 
 @pytest.mark.parametrize("check", CHECKS[:4], ids=lambda check: check.__name__)
 @pytest.mark.parametrize("targets", ["at positions", "extensive"])
-def test_other_forms_of_the_heads(check, targets, architecture, dtype, tolerance):
-    residuals = check(small(architecture, targets, dtype), SYSTEMS["molecule"])
+def test_other_forms_of_the_heads(check, targets, made, tolerance):
+    residuals = check(made(targets), SYSTEMS["molecule"])
     assert testing.worst(residuals) < tolerance, residuals
 
 
-def test_dipole_of_an_ion_moves_with_its_charge(architecture, dtype, tolerance):
+def test_dipole_of_an_ion_moves_with_its_charge(made, tolerance):
     ion = replace(SYSTEMS["molecule"], charge=1.0)
     for targets in ("everything", "at positions"):  # measured from the centre of mass, and from the origin
-        residuals = testing.translation(small(architecture, targets, dtype), ion)
+        residuals = testing.translation(made(targets), ion)
         assert residuals["dipole"] < tolerance
 
 
-def test_batch_equals_loop(architecture, dtype, tolerance):
+def test_batch_equals_loop(made, tolerance):
     molecules = [SYSTEMS[name] for name in ("molecule", "one atom", "two far atoms", "molecule")]
     crystals = [SYSTEMS[name] for name in ("bulk", "thin cell", "bulk")]
     for frames in (molecules, crystals):
-        residuals = testing.batch_composition(small(architecture, "everything", dtype), frames)
+        residuals = testing.batch_composition(made("everything"), frames)
         assert testing.worst(residuals) < tolerance, residuals
 
 

@@ -18,7 +18,8 @@ class FusedGate(Gate):
         if len(channels) > 1 or not compiles(features[self.irreps_out.labels[-1]]):
             return super().forward(features)
         blocks = [features[irrep] for irrep in self.irreps_in.labels]
-        given = [b.reshape(b.shape[0], -1, *channels) for b in blocks]  # the gates lie behind the scalars
+        # the gates lie behind the scalars; not one reshape, which could not tell the number where there are no atoms
+        given = [b.flatten(1).unflatten(1, (-1, *channels)) for b in blocks]
         dims = tuple(t.shape[1] for t in given)
         polynomial = _written(self.irreps_in.labels, self.irreps_out.labels, dims, self.sigmoid_gates)
         return Features(self.irreps_out, evaluate(polynomial, *given))

@@ -117,9 +117,10 @@ def second_derivatives(potential: Potential, structure: Frame | Atoms, seed: int
 
 
 def force_loss_gradients(potential: Potential, structures: Sequence[Frame | Atoms]) -> list[Tensor]:
-    """∂(Σ F² + Σ E)/∂weight for every weight, zero where it has none: what training on forces needs."""
-    systems = batch(potential, [as_frame(s) for s in structures])
-    out = potential(systems, forces=True, targets={"energy"}, create_graph=True)
+    """∂(Σ F² + Σ E)/∂weight for every weight, zero where it has none: what training on forces needs, as it computes."""
+    systems, mode = batch(potential, [as_frame(s) for s in structures]), potential.training
+    out = potential.train()(systems, forces=True, targets={"energy"}, create_graph=True)
+    potential.train(mode)
     assert out.forces is not None and out.energy is not None
     loss = out.forces.square().sum() + out.energy.sum()
     weights = [p for p in potential.parameters() if p.requires_grad]

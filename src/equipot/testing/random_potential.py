@@ -39,7 +39,7 @@ def random_potential(
         conditions={name: CONDITIONS[name] for name in config.model.conditions},
     )
     measured = _measure(_with_weights(config, unit, seed).double())
-    return _with_weights(config, measured, seed).to(dtype)
+    return _with_weights(config, measured, seed).to(dtype).eval()
 
 
 def _with_weights(config: PotentialConfig, statistics: Statistics, seed: int) -> Potential:
