@@ -119,7 +119,7 @@ def test_elements_without_a_radius_are_refused():
 def test_the_potential_adds_it_and_nothing_else():
     """Same weights with and without: the difference is the term, in float32 models too."""
     plain = testing.random_potential(configuration(False), ELEMENTS)
-    repelled = Potential(configuration(True), plain.statistics)
+    repelled = Potential(configuration(True), plain.statistics).eval()
     repelled.load_state_dict(plain.state_dict())
     frames = [pair(1, 8, 0.4), pair(6, 6, 1.0), pair(6, 6, 2.0)]
     batch = batch_of(frames, ELEMENTS, CUTOFF)
