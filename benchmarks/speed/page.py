@@ -32,7 +32,8 @@ BESIDE = """\
 `python benchmarks/speed/peers.py`: milliseconds of the package / of equipot = **ratio**, two workers taking turns in
 one run, the same threads, the same allocator settings. The mode of the package is behind its name, eager without one.
 The hyper-parameters are the same as far as a package can express them; numbers of parameters are in the result file.
-PaiNN has the same weights, and the same energies.
+PaiNN has the same weights, and the same energies. Our training step leaves out the gradient by positions, as our
+training does; the others' are theirs.
 """
 OWED = {"painn": 8, "schnet": 8, "nequip": 4, "allegro": 4, "mace": 15, "tensornet": 4}  # times
 TRAINING_OWED = 3
