@@ -122,15 +122,17 @@ def imports(arm: Arm) -> dict[str, str]:
 def length_for(arm: Arm, chosen: MoleculeSet, budget: float, path: Path, folder: Path) -> int:
     """Epochs or steps in the budget, from two short runs on a tenth of the frames, kept in the result file.
 
-    Programs that a package compiles are kept by PyTorch from run to run: a run before these two makes them, and its
-    time is kept apart. The budget is without it, to the advantage of who compiles. Ours are part of the budget.
+    A run before these two reads everything from disk for the first time and writes Python's bytecode, which would make
+    the first of two look long and a unit short. Programs that a package compiles are kept by PyTorch from run to run:
+    that run makes them, and what it took longer is kept apart. The budget is without it, to the advantage of who
+    compiles. Ours are part of the budget.
     """
     known, name = records.load(path).get("costs", {}), arm.cost_as or arm.name
     if name not in known:
         share = 10 if arm.kind in NEEDS else 1
         files = files_of(chosen, 450 // share, 1, folder / "short", 50 // share)
         few, many = SHORT[arm.kind]
-        cold = train(arm, files, folder / "cold", few, 1) if arm.settings.get("compile_mode") else None
+        cold = train(arm, files, folder / "cold", few, 1)
         first, second = (train(arm, files, folder / f"short-{n}", n, 1) for n in (few, many))
         if second <= first:
             raise RuntimeError(
@@ -139,7 +141,7 @@ def length_for(arm: Arm, chosen: MoleculeSet, budget: float, path: Path, folder:
             )
         each = share * (second - first) / (many - few)
         known[name] = {"start": first - few * each / share, "each": each}
-        if cold is not None:
+        if arm.settings.get("compile_mode"):
             known[name]["compilation"] = cold - first
         records.note(path, "costs", {**records.load(path).get("costs", {}), name: known[name]})
     cost = known[name]
