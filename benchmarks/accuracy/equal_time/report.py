@@ -74,7 +74,7 @@ def groups(record: Record) -> list[list[Record]]:
 
 def draw(record: Record, path: Path = FIGURE) -> None:
     """Errors against the time really taken, each package by its documented recipe, with the published level."""
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
     for panel, test in zip(figure.subplots(1, 2), ("300 K", "1200 K"), strict=True):
         for name, color in DRAWN.items():
             runs = [group for group in groups(record) if group[0]["arm"] == name]
@@ -99,7 +99,8 @@ def draw(record: Record, path: Path = FIGURE) -> None:
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axis.set_minor_formatter(NullFormatter())
-    figure.axes[0].legend(fontsize="x-small")
+    lines = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower center", ncols=len(lines[0]), fontsize="x-small", frameon=False)
     figure.suptitle("3BPA, 450 + 50 frames at 300 K, one thread, documented recipes", fontsize="medium")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
