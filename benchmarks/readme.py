@@ -7,6 +7,7 @@ python benchmarks/readme.py --check   # says whether it is up to date
 import json
 import sys
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,6 +98,46 @@ def three_bpa(result: dict[str, Any]) -> list[str]:
             cells = [f"{numbers[t][1]:.0f}" for t in tests]
             lines.append(f"| {name}, published | hours on a GPU | {' | '.join(cells)} |")
     return lines
+
+
+def same_time(result: dict[str, Any]) -> list[str]:
+    """Two architectures by their packages and by equipot, at the shortest and the longest time that both have."""
+    lines = [
+        "**In the same time**, the same architecture by its package and by equipot, each with its documented recipe "
+        "and a schedule scaled to the time, 3BPA, one thread (`python benchmarks/accuracy/equal_time/equal_time.py "
+        "DATA`): RMSE of the forces at 300 / 1200 K, meV/Å, and the minutes of processor that were really taken. "
+        "Minutes say little of hours on a GPU. Longer and shorter, tuned, and with each other's recipes: "
+        "[accuracy](docs/accuracy.md#the-same-time-for-everybody).",
+        "",
+        "| | by its package | by equipot | measured |",
+        "|---|---|---|---|",
+    ]
+    for arm, name in {"mace": "MACE", "nequip": "NequIP"}.items():
+        sides = [_by_minutes(result, arm), _by_minutes(result, f"equipot-{arm}")]
+        both = sorted(sides[0].keys() & sides[1].keys())
+        for minutes in dict.fromkeys((5.0, both[-1])):
+            seeds = min(len(side[minutes]) for side in sides)
+            label = f"{name}, {minutes:.0f} min" + (f", {seeds} seeds" if seeds > 1 else "")
+            first = sides[0][minutes][0]
+            measured = f"{first['machine']['cpu']}, {first['date'][:10]}, {first['commit'][:7]}"
+            lines.append(f"| {label} | {' | '.join(_forces(side[minutes]) for side in sides)} | {measured} |")
+    return lines
+
+
+def _by_minutes(result: dict[str, Any], arm: str) -> dict[float, list[dict[str, Any]]]:
+    runs: dict[float, list[dict[str, Any]]] = {}
+    for entry in result["runs"].values():
+        if entry["arm"] == arm:
+            runs.setdefault(entry["budget_seconds"] / 60, []).append(entry)
+    return runs
+
+
+def _forces(entries: list[dict[str, Any]]) -> str:
+    cells = [
+        f"{1e3 * mean(e['errors'][test]['forces']['rmse'] for e in entries):.0f}"
+        for test in ("300 K", "1200 K")
+    ]
+    return f"{' / '.join(cells)} ({mean(e['cpu_seconds'] for e in entries) / 60:.0f} min)"
 
 
 CASES = {
@@ -203,6 +244,7 @@ def tables() -> str:
     parts = []
     results = {
         **{"demo": demo, "rmd17_aspirin_painn": aspirin, "three_bpa": three_bpa},
+        "equal_time_3bpa": same_time,
         **{"quartz": quartz, "water": water, "quantum_ethanol": quantum_nuclei, "engines_verify": engines},
         "speed_peers": speed,
     }
