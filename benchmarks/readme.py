@@ -101,7 +101,7 @@ def three_bpa(result: dict[str, Any]) -> list[str]:
 
 
 def same_time(result: dict[str, Any]) -> list[str]:
-    """Two architectures by their packages and by equipot, at the shortest and the longest time that both have."""
+    """Two architectures by their packages and by equipot, at five minutes and at the longest time of both."""
     lines = [
         "**In the same time**, the same architecture by its package and by equipot, each with its documented recipe "
         "and a schedule scaled to the time, 3BPA, one thread (`python benchmarks/accuracy/equal_time/equal_time.py "
