@@ -400,7 +400,35 @@ def test_a_truncated_file_says_where_and_what_can_be_saved(tmp_path):
 def test_a_cut_line_is_not_read_as_an_atom(tmp_path):
     path = write(tmp_path / "a.xyz", waters(2))
     path.write_text(path.read_text()[:-40])
-    assert "a.xyz, frame 1: not readable as extended XYZ" in message(path)
+    assert "a.xyz, frame 1: not readable as extended XYZ: line 10 has" in message(path)
+
+
+@pytest.mark.parametrize(
+    "columns, line, said",
+    [
+        (
+            "pos:R:3:forces:R:3",
+            "H 0 0 0,7 0 0 0",
+            "line 6 has '0,7' in column pos, where a number such as 0.001",
+        ),
+        (
+            "pos:R:3:forces:R:3",
+            "H 0 0 0 0 0 ****",
+            "line 6 has '****' in column forces, where a number such as",
+        ),
+        (
+            "pos:R:3:forces:R:3",
+            "H 0 0 0.7-1.2 0 0",
+            "line 6 has 6 columns, expected 7 (species, pos, forces). ",
+        ),
+        ("pos:R:3:tag:I:1", "H 0 0 0.7 1.5", "line 6 has '1.5' in column tag, where a whole number belongs"),
+        ("pos:Q:3", "H 0 0 0.7", "Unknown property type: Q. See the comment of the frame, line 5."),
+    ],
+)
+def test_a_wrong_atom_line_is_found(tmp_path, columns, line, said):
+    path = tmp_path / "a.xyz"
+    path.write_text(f"1\n\nH 0 0 0\n1\nProperties=species:S:1:{columns}\n{line}\n")
+    assert f"a.xyz, frame 1: not readable as extended XYZ: {said}" in message(path)
 
 
 def test_frames_behind_a_blank_line_are_not_lost(tmp_path):

@@ -6,12 +6,10 @@ here they are put back beside the others. Forces are the ones stored, never thos
 
 import bz2
 import gzip
-import io
 import lzma
-import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -20,9 +18,9 @@ import ase.db
 import ase.io
 import numpy as np
 from ase import Atoms
-from ase.io.extxyz import read_xyz
 from ase.io.formats import UnknownFileTypeError, filetype
 
+from equipot.data.extxyz import read_extxyz
 from equipot.data.h5md import read_h5md
 
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -105,112 +103,8 @@ def _text(path: Path) -> str:
 
 
 def _open_extxyz(path: Path) -> Source:
-    text = _text(path)
-    lines = text.splitlines()
-    starts = _frame_starts(path, lines)
-    _check_columns(path, lines, starts)
-    frames = tuple(_extxyz(path, text, len(starts)))
-    return Source(path=str(path), kind="extxyz", frames=frames, notes=_unread_columns(lines, starts))
-
-
-def _extxyz(path: Path, text: str, count: int) -> Iterator[RawFrame]:
-    images = read_xyz(io.StringIO(text), index=slice(None))  # pyright: ignore[reportArgumentType]
-    for index in range(count):
-        try:
-            atoms = next(images)
-        except Exception as error:  # ASE lets through whatever its parser meets
-            raise ValueError(
-                f"{path}, frame {index}: not readable as extended XYZ: {_meant(error)}"
-            ) from None
-        yield _raw(atoms)
-
-
-def _meant(error: Exception) -> str:
-    """What ASE says, and what can be done about it where it is plain."""
-    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
-        return (
-            f"found {error.args[0]!r} where a chemical symbol belongs. Correct the species column, whose values are "
-            "symbols such as C or Cl, or the order of columns in Properties=..."
-        )
-    return str(error)
-
-
-def _frame_starts(path: Path, lines: list[str]) -> list[int]:
-    """First line of every frame; a frame that ends too early or starts wrongly is an error.
-
-    ASE stops reading at the first blank line, so that what follows would be lost without a word.
-    """
-    lines = list(lines)
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not lines:
-        raise ValueError(f"{path}: the file is empty.")
-    starts: list[int] = []
-    at = 0
-    while at < len(lines):
-        frames = len(starts)
-        try:
-            atoms = int(lines[at])
-        except ValueError:
-            raise ValueError(
-                f"{path}, frame {frames}: line {at + 1} should be a number of atoms, found {lines[at]!r:.40}."
-            ) from None
-        if atoms < 1:
-            raise ValueError(f"{path}, frame {frames}: line {at + 1} says {atoms} atoms.")
-        found = len(lines) - at - 2
-        if found < atoms:
-            raise ValueError(
-                f"{path}, frame {frames}: truncated: {atoms} atoms announced in line {at + 1}, "
-                f"{max(found, 0)} found. Restore the file, or delete its last {len(lines) - at} lines to "
-                f"keep the {frames} frames before."
-            )
-        starts.append(at)
-        at += 2 + atoms
-        while at < len(lines) and lines[at].lstrip().startswith("VEC"):
-            at += 1
-    return starts
-
-
-#: column -> its names in `Properties`
-_NEEDED = {
-    "of chemical symbols": ("species", "symbols", "Z", "numbers"),
-    "of positions": ("pos", "positions"),
-}
-
-
-def _properties(comment: str) -> re.Match[str] | None:
-    return re.search(r"Properties=[\"']?([^\s\"']+)", comment)
-
-
-def _check_columns(path: Path, lines: list[str], starts: list[int]) -> None:
-    """Elements and positions must be named: without a word ASE puts X, or zeros, in their place."""
-    for index, at in enumerate(starts):
-        if (match := _properties(lines[at + 1])) is None:
-            continue
-        names = match[1].split(":")[::3]
-        for what, known in _NEEDED.items():
-            if not set(known) & set(names):
-                raise ValueError(
-                    f"{path}, frame {index}: no column {what}: Properties names {', '.join(names)}. "
-                    f"Name it {known[0]}, as in Properties=species:S:1:pos:R:3."
-                )
-
-
-def _unread_columns(lines: list[str], starts: list[int]) -> tuple[str, ...]:
-    """Columns behind those that `Properties` names, which ASE drops without a word."""
-    found = []
-    for index, at in enumerate(starts):
-        match = _properties(lines[at + 1])
-        named = sum(map(int, match[1].split(":")[2::3])) if match else 4
-        if len(lines[at + 2].split()) > named:
-            found.append((index, len(lines[at + 2].split()), named))
-    if not found:
-        return ()
-    index, columns, named = found[0]
-    return (
-        f"{len(found)} frames have atom lines of more columns than their Properties name (frame {index}: {columns}, "
-        f"named {named}): the others are not read.",
-    )
+    images, notes = read_extxyz(path, _text(path))
+    return Source(path=str(path), kind="extxyz", frames=tuple(map(_raw, images)), notes=notes)
 
 
 def _raw(atoms: Atoms) -> RawFrame:
