@@ -118,8 +118,10 @@ def same_time(result: dict[str, Any]) -> list[str]:
         for minutes in dict.fromkeys((5.0, both[-1])):
             seeds = min(len(side[minutes]) for side in sides)
             label = f"{name}, {minutes:.0f} min" + (f", {seeds} seeds" if seeds > 1 else "")
-            first = sides[0][minutes][0]
-            measured = f"{first['machine']['cpu']}, {first['date'][:10]}, {first['commit'][:7]}"
+            firsts = [side[minutes][0] for side in sides]
+            made = [f"{e['machine']['cpu']}, {e['date'][:10]}, {e['commit'][:7]}" for e in firsts]
+            alike = firsts[0]["machine"]["cpu"] == firsts[1]["machine"]["cpu"]
+            measured = made[0] if alike else f"two machines: {'; '.join(made)}"
             lines.append(f"| {label} | {' | '.join(_forces(side[minutes]) for side in sides)} | {measured} |")
     return lines
 
