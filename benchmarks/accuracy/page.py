@@ -50,7 +50,7 @@ are opened once, by one evaluator. "Its recipe" is the documented one; a row "wi
 what the recipe is worth and what the code. What a package is like after a few epochs says little of what it reaches in
 hours. Rows without a number of seeds are one seed; those of ten minutes are older than equipot's compiled products. The
 last column is of NVE dynamics of one molecule from the first frame at 1200 K, steps of {timestep} fs. The second column
-has the time that was really taken, on a machine both of whose cores were busy: up to 20 minutes, lengths were set on a
+has the time really taken, on a machine with both cores busy: up to 20 minutes, most lengths (decision 39) were set on a
 quiet one, and who took more than the others, as MACE at 15 minutes or NequIP with equipot's recipe, is flattered.
 Compiled NequIP is without the six minutes of its compilation. What the [protocol]({decision}) asks for besides, why it
 is not here, and what we learned is in decision 39. Made by `python benchmarks/accuracy/equal_time/equal_time.py DATA`.
