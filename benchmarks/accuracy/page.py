@@ -48,7 +48,8 @@ SAME_TIME = """\
 Each package on one thread for the same processor time, start-up included, the schedule scaled to the time; test frames
 are opened once, by one evaluator. "Its recipe" is the documented one; a row "with the recipe of" another package tells
 what the recipe is worth and what the code. What a package is like after a few epochs says little of what it reaches in
-hours. Rows without a number of seeds are one seed; those of ten minutes are older than equipot's compiled products. The
+hours. Rows without a number of seeds are one seed; of ten minutes, all but the two MACEs are
+older than equipot's compiled products. The
 last column is of NVE dynamics of one molecule from the first frame at 1200 K, steps of {timestep} fs. The second column
 has the time really taken, on a machine with both cores busy: up to 20 minutes, most lengths (decision 39) were set on a
 quiet one, and who took more than the others, as MACE at 15 minutes or NequIP with equipot's recipe, is flattered.
